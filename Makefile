@@ -1,0 +1,78 @@
+# The first two commands of a newcomer are `cargo run -p trainer -- configs/prope_0.75.toml` and
+# `make test`. Both need Rust and a C compiler and nothing else, and both build the dev profile: what
+# one of them compiled, the other uses.
+
+SHELL := /usr/bin/env bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+CARGO ?= cargo
+# cargo's own rule, for the builds that need a folder of their own beside it.
+TARGET_DIR := $(or $(CARGO_TARGET_DIR),target)
+# Empty where cargo-nextest is missing; `cargo test` stands in for it then.
+NEXTEST := $(shell $(CARGO) nextest --version 2>/dev/null)
+
+# Every target is a cargo command, and cargo runs one at a time.
+.NOTPARALLEL:
+
+.PHONY: help
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z][a-z-]*:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: test
+test: check-format clippy unit-tests api-docs ## Everything that must pass: format, lints, tests, docs
+
+.PHONY: check-format
+check-format: ## Check the format, change nothing
+	$(CARGO) fmt --all --check
+
+.PHONY: fmt
+fmt: ## Format the code
+	$(CARGO) fmt --all
+
+.PHONY: clippy
+clippy: ## Lints; a warning is an error
+	$(CARGO) clippy --workspace --all-targets -- -D warnings
+
+.PHONY: unit-tests
+unit-tests: ## All tests, doctests included
+ifeq ($(NEXTEST),)
+	@echo 'cargo-nextest is not installed: using `cargo test`, which runs the test binaries one by one.'
+	$(CARGO) test --workspace
+else
+	$(CARGO) nextest run --workspace
+	$(CARGO) test --workspace --doc
+endif
+
+.PHONY: api-docs
+api-docs: ## Build the API documentation; a warning is an error
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps
+
+.PHONY: docs
+docs: ## Write docs/config.md anew from the code
+	UPDATE_DOCS=1 $(CARGO) test -p experiment
+
+.PHONY: first-light
+first-light: ## Train and evaluate the seven rows of the paper's Table 2, print the table
+	scripts/first_light.sh
+
+.PHONY: test-vulkan
+test-vulkan: ## GPU tests on a software Vulkan (Debian: mesa-vulkan-drivers)
+ifeq ($(NEXTEST),)
+	$(CARGO) test -p trainer vulkan -- --ignored --test-threads=1
+else
+	$(CARGO) nextest run -p trainer --run-ignored only -E 'test(vulkan)'
+endif
+
+.PHONY: llvm
+llvm: ## Install the LLVM that `--features cuda` needs, from PyPI
+	scripts/llvm.sh
+
+# A profile and a folder of its own: another set of features would rebuild most of the default build.
+.PHONY: check-cuda
+check-cuda: llvm ## Compile and link the trainer with CUDA, without running it
+	$(CARGO) build -p trainer --features cuda --profile check-cuda --target-dir $(TARGET_DIR)/check-cuda
+
+.PHONY: clean-runs
+clean-runs: ## Delete runs/: checkpoints, metrics, results
+	rm -rf runs

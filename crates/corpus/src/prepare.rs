@@ -1,0 +1,218 @@
+//! From a [`DataConfig`] to token files.
+
+use std::path::Path;
+use std::sync::mpsc;
+
+use rayon::prelude::*;
+use sha2::{Digest, Sha256};
+
+use crate::config::DataConfig;
+use crate::document::{Document, Split};
+use crate::error::CorpusError;
+use crate::hash::{sha256_hex, to_hex};
+use crate::source::read_documents;
+use crate::token_file::{FORMAT_VERSION, TokenFile, TokenFileKey, TokenizedDocument};
+use crate::tokenizer::Tokenizer;
+
+/// A corpus ready to be trained and evaluated on.
+#[derive(Debug)]
+pub struct Corpus {
+    /// Tokens to train on.
+    pub train: TokenFile,
+    /// Tokens to look at while training; may hold no documents.
+    pub valid: TokenFile,
+    /// Tokens for the final numbers; may hold no documents.
+    pub test: TokenFile,
+    /// What made them.
+    pub tokenizer: Tokenizer,
+    /// SHA-256 over the format version, the tokenizer's fingerprint, and every document's split,
+    /// name and text, hexadecimal: runs with the same hash saw the same tokens.
+    pub content_hash: String,
+}
+
+/// A document has been tokenized.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Progress {
+    /// Bytes of text tokenized so far.
+    pub done_bytes: u64,
+    /// Bytes of text to tokenize.
+    pub total_bytes: u64,
+    /// The document's name.
+    pub document: String,
+}
+
+/// Reads the documents, tokenizes them unless the cache has their token files, and opens those.
+///
+/// `progress` is called from this thread after each document, only when there is something to do.
+/// Documents are tokenized in parallel; the result does not depend on the number of threads.
+/// Several processes may prepare the same corpus at once: each writes its own temporary file, and
+/// the last to rename it wins with the same bytes.
+///
+/// All texts and tokens are held in memory meanwhile, and a Hugging Face tokenizer takes over 100
+/// bytes for each byte of the documents it is working on, one per thread.
+///
+/// # Errors
+/// See [`CorpusError`]; [`CorpusError::EmptySplit`] when there is nothing to train on.
+pub fn prepare(config: &DataConfig, progress: &dyn Fn(Progress)) -> Result<Corpus, CorpusError> {
+    config.validate()?;
+    let tokenizer = Tokenizer::open(&config.tokenizer, config.bos_token.as_deref())?;
+    let documents = read_documents(config)?;
+    if documents.iter().all(|d| d.split != Split::Train) {
+        return Err(CorpusError::EmptySplit {
+            split: Split::Train.to_string(),
+        });
+    }
+    let content_hash = content_hash(&tokenizer, &documents);
+    let cache = Cache {
+        folder: &config.cache,
+        tokenizer: &tokenizer,
+        content_hash: &content_hash,
+    };
+    let [train, valid, test] = match cache.open_all() {
+        Ok(files) => files,
+        Err(reason) => {
+            tracing::debug!("tokenizing: {reason}");
+            cache.write_all(&documents, progress)?;
+            cache.open_all()?
+        }
+    };
+    Ok(Corpus {
+        train,
+        valid,
+        test,
+        tokenizer,
+        content_hash,
+    })
+}
+
+fn content_hash(tokenizer: &Tokenizer, documents: &[Document]) -> String {
+    let mut hasher = Sha256::new();
+    hasher.update(format!(
+        "tokens {FORMAT_VERSION} {}\n",
+        tokenizer.fingerprint()
+    ));
+    for document in documents {
+        let Document { name, text, split } = document;
+        // The text's digest has a fixed length, so only the name could be ambiguous: its length says.
+        let text = sha256_hex(text.as_bytes());
+        hasher.update(format!("{split} {text} {} {name}\n", name.len()));
+    }
+    to_hex(&hasher.finalize())
+}
+
+struct Cache<'a> {
+    folder: &'a Path,
+    tokenizer: &'a Tokenizer,
+    content_hash: &'a str,
+}
+
+impl Cache<'_> {
+    fn path(&self, split: Split) -> std::path::PathBuf {
+        let key = &self.content_hash[..16];
+        self.folder.join(format!("{split}-{key}.tokens"))
+    }
+
+    fn open_all(&self) -> Result<[TokenFile; 3], CorpusError> {
+        let [train, valid, test] = Split::ALL.map(|split| self.open(split));
+        Ok([train?, valid?, test?])
+    }
+
+    fn open(&self, split: Split) -> Result<TokenFile, CorpusError> {
+        let path = self.path(split);
+        let file = TokenFile::open(&path)?;
+        if file.content_hash() != self.content_hash || file.split() != split {
+            return Err(CorpusError::TokenFile {
+                path,
+                message: "belongs to another corpus than its name says".to_owned(),
+            });
+        }
+        Ok(file)
+    }
+
+    fn write_all(
+        &self,
+        documents: &[Document],
+        progress: &dyn Fn(Progress),
+    ) -> Result<(), CorpusError> {
+        let mut tokenized = tokenize(self.tokenizer, documents, progress)?;
+        for split in Split::ALL {
+            let of_split: Vec<TokenizedDocument<'_>> = documents
+                .iter()
+                .zip(&mut tokenized)
+                .filter(|(document, _)| document.split == split)
+                .map(|(document, tokens)| TokenizedDocument {
+                    name: &document.name,
+                    bytes: document.text.len(),
+                    tokens: std::mem::take(tokens),
+                })
+                .collect();
+            let key = TokenFileKey {
+                split,
+                content_hash: self.content_hash,
+                tokenizer_fingerprint: self.tokenizer.fingerprint(),
+                vocab_size: self.tokenizer.vocab_size(),
+            };
+            TokenFile::write(&self.path(split), &key, &of_split)?;
+        }
+        Ok(())
+    }
+}
+
+/// The tokens of every document, in the documents' order.
+fn tokenize(
+    tokenizer: &Tokenizer,
+    documents: &[Document],
+    progress: &dyn Fn(Progress),
+) -> Result<Vec<Vec<u32>>, CorpusError> {
+    let (sender, receiver) = mpsc::channel();
+    std::thread::scope(|scope| {
+        let worker = scope.spawn(move || {
+            documents
+                .par_iter()
+                .map_with(sender, |sender, document| {
+                    let tokens = tokenizer.encode(&document.text)?;
+                    warn_if_lossy(tokenizer, document, &tokens);
+                    // Nobody listening means the caller is unwinding already.
+                    let _ = sender.send(document);
+                    Ok(tokens)
+                })
+                .collect()
+        });
+        report(&receiver, documents, progress);
+        worker
+            .join()
+            .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+    })
+}
+
+/// Calls `progress` for every document that comes in, until all senders are gone.
+fn report(
+    receiver: &mpsc::Receiver<&Document>,
+    documents: &[Document],
+    progress: &dyn Fn(Progress),
+) {
+    let total_bytes = documents.iter().map(|d| d.text.len() as u64).sum();
+    let mut done_bytes = 0;
+    for document in receiver {
+        done_bytes += document.text.len() as u64;
+        progress(Progress {
+            done_bytes,
+            total_bytes,
+            document: document.name.clone(),
+        });
+    }
+}
+
+/// Bits per byte mean nothing when the tokens do not stand for all bytes of the text. One byte of
+/// difference is the space that some tokenizers put first.
+fn warn_if_lossy(tokenizer: &Tokenizer, document: &Document, tokens: &[u32]) {
+    let covered: usize = tokens.iter().map(|id| tokenizer.token_bytes(*id)).sum();
+    if covered.abs_diff(document.text.len()) > 1 {
+        tracing::warn!(
+            "`{}`: its tokens stand for {covered} of {} bytes; this tokenizer is not lossless, \
+             bits per byte will be off",
+            document.name,
+            document.text.len(),
+        );
+    }
+}

@@ -1,0 +1,243 @@
+//! From a config to token files: caching, hashing, parallelism.
+
+use std::cell::RefCell;
+use std::fs;
+use std::path::Path;
+
+use corpus::{Corpus, DataConfig, Progress, Split, TokenFile, prepare};
+use serde_json::json;
+
+use crate::support::{committed_tokenizer, config, corpus_of, folder, silent};
+
+fn all_tokens(file: &TokenFile) -> Vec<u32> {
+    file.tokens(0..file.num_tokens())
+}
+
+fn files(cache: &Path) -> Vec<String> {
+    let mut names: Vec<String> = fs::read_dir(cache)
+        .expect("a folder")
+        .map(|entry| {
+            entry
+                .expect("an entry")
+                .file_name()
+                .into_string()
+                .expect("UTF-8")
+        })
+        .collect();
+    names.sort();
+    names
+}
+
+#[test]
+fn documents_follow_each_other_in_their_token_file() {
+    let (corpus, _folder) = corpus_of(&["abc", "", "zwölf"]);
+    let spans: Vec<_> = corpus
+        .train
+        .documents()
+        .iter()
+        .map(|d| (d.start, d.end, d.bytes))
+        .collect();
+    assert_eq!(spans, [(0, 3, 3), (3, 3, 0), (3, 9, 6)]);
+    assert_eq!(corpus.train.documents()[2].name, "texts.jsonl:3");
+    let bytes: Vec<u32> = "abczwölf".bytes().map(u32::from).collect();
+    assert_eq!(all_tokens(&corpus.train), bytes);
+    assert_eq!(corpus.train.tokens(1..3), bytes[1..3]);
+    assert_eq!(corpus.train.split(), Split::Train);
+    assert_eq!(
+        corpus.train.tokenizer_fingerprint(),
+        corpus.tokenizer.fingerprint()
+    );
+    assert_eq!(
+        (corpus.valid.num_tokens(), corpus.test.documents().len()),
+        (0, 0)
+    );
+    assert_eq!(corpus.train.documents_shorter_than(4), 2);
+}
+
+#[test]
+fn splits_by_name_are_disjoint_and_complete() {
+    let lines: Vec<String> = (0..200)
+        .map(|i| json!({ "text": format!("document {i}") }).to_string())
+        .collect();
+    let folder = folder(&[("x.jsonl", lines.join("\n").as_bytes())]);
+    let config = DataConfig {
+        valid_fraction: 0.2,
+        test_fraction: 0.2,
+        ..config(&folder.path().join("x.jsonl"), &folder.path().join("cache"))
+    };
+    let corpus = prepare(&config, &silent).expect("prepares");
+    let mut names = Vec::new();
+    for file in [&corpus.train, &corpus.valid, &corpus.test] {
+        assert!(!file.documents().is_empty());
+        for document in file.documents() {
+            assert_eq!(Split::by_name(&document.name, 0.2, 0.2), file.split());
+            names.push(document.name.clone());
+        }
+    }
+    names.sort();
+    names.dedup();
+    assert_eq!(names.len(), 200);
+}
+
+#[test]
+fn the_second_time_nothing_is_tokenized() {
+    let folder = folder(&[("texts/a.txt", b"some text"), ("texts/b.txt", b"other")]);
+    let cache = folder.path().join("cache");
+    let config = config(&folder.path().join("texts"), &cache);
+    let reports = RefCell::new(Vec::new());
+    let listen = |progress: Progress| reports.borrow_mut().push(progress);
+    let first = prepare(&config, &listen).expect("prepares");
+    {
+        let reports = reports.borrow();
+        assert_eq!(reports.len(), 2);
+        assert!(reports.iter().all(|p| p.total_bytes == 14));
+        assert!(reports[0].done_bytes < reports[1].done_bytes);
+        assert_eq!(reports[1].done_bytes, 14);
+    }
+    let key = &first.content_hash[..16];
+    let expected = ["test", "train", "valid"].map(|split| format!("{split}-{key}.tokens"));
+    assert_eq!(files(&cache), expected);
+
+    let second = prepare(&config, &listen).expect("prepares");
+    assert_eq!(reports.borrow().len(), 2, "tokenized again");
+    assert_eq!(first.content_hash, second.content_hash);
+    assert_eq!(all_tokens(&first.train), all_tokens(&second.train));
+}
+
+#[test]
+fn a_damaged_cache_is_made_anew() {
+    let folder = folder(&[("a.txt", b"some text")]);
+    let config = config(&folder.path().join("a.txt"), &folder.path().join("cache"));
+    let first = prepare(&config, &silent).expect("prepares");
+    let (path, tokens) = (first.train.path().to_path_buf(), all_tokens(&first.train));
+    let whole = fs::read(&path).expect("reads");
+    drop(first);
+    fs::write(&path, &whole[..whole.len() - 1]).expect("writes");
+    let second = prepare(&config, &silent).expect("prepares");
+    assert_eq!(all_tokens(&second.train), tokens);
+    assert_eq!(fs::read(&path).expect("reads"), whole);
+}
+
+#[test]
+fn the_content_hash_tells_corpora_apart() {
+    let hash = |name: &str, text: &str, tokenizer: &str| {
+        let folder = folder(&[(name, text.as_bytes())]);
+        let config = DataConfig {
+            tokenizer: tokenizer.to_owned(),
+            ..config(&folder.path().join(name), &folder.path().join("cache"))
+        };
+        prepare(&config, &silent).expect("prepares").content_hash
+    };
+    let first = hash("a.txt", "text", "bytes");
+    // Not the folder: the same file elsewhere is the same corpus.
+    assert_eq!(first, hash("a.txt", "text", "bytes"));
+    assert_ne!(first, hash("b.txt", "text", "bytes"));
+    assert_ne!(first, hash("a.txt", "tex", "bytes"));
+    assert_ne!(
+        first,
+        hash("a.txt", "text", &committed_tokenizer("bpe2k.json"))
+    );
+}
+
+#[test]
+fn tokens_do_not_depend_on_threads() {
+    let texts: Vec<String> = (0..40)
+        .map(|i| format!("Document {i} about whales. ").repeat(i))
+        .collect();
+    let owned: Vec<(String, &[u8])> = texts
+        .iter()
+        .enumerate()
+        .map(|(i, t)| (format!("t/{i}.txt"), t.as_bytes()))
+        .collect();
+    let files: Vec<(&str, &[u8])> = owned.iter().map(|(n, t)| (n.as_str(), *t)).collect();
+    let folder = folder(&files);
+    let run = |threads: usize| -> Corpus {
+        let config = DataConfig {
+            tokenizer: committed_tokenizer("bpe2k.json"),
+            ..config(
+                &folder.path().join("t"),
+                &folder.path().join(format!("cache{threads}")),
+            )
+        };
+        let pool = rayon::ThreadPoolBuilder::new()
+            .num_threads(threads)
+            .build()
+            .expect("a pool");
+        pool.install(|| prepare(&config, &silent))
+            .expect("prepares")
+    };
+    let (one, four) = (run(1), run(4));
+    assert_eq!(one.content_hash, four.content_hash);
+    assert_eq!(
+        fs::read(one.train.path()).expect("reads"),
+        fs::read(four.train.path()).expect("reads")
+    );
+}
+
+#[test]
+fn many_may_prepare_the_same_corpus_at_once() {
+    let text = "All work and no play. ".repeat(5_000);
+    let folder = folder(&[("a.txt", text.as_bytes())]);
+    let cache = folder.path().join("cache");
+    let config = config(&folder.path().join("a.txt"), &cache);
+    std::thread::scope(|scope| {
+        let workers: Vec<_> = (0..8)
+            .map(|_| scope.spawn(|| prepare(&config, &silent).expect("prepares")))
+            .collect();
+        for worker in workers {
+            let corpus = worker.join().expect("no panic");
+            corpus.train.verify().expect("whole");
+            assert_eq!(corpus.train.num_tokens(), text.len());
+        }
+    });
+    // No temporary files are left.
+    assert_eq!(files(&cache).len(), 3);
+}
+
+#[test]
+fn nothing_to_train_on_is_an_error() {
+    let name = (0..).map(|i| format!("{i}.txt"));
+    let held_out = name
+        .into_iter()
+        .find(|n| Split::by_name(n, 0.0, 0.5) == Split::Test);
+    let name = held_out.expect("half of all names");
+    let folder = folder(&[(&name, b"text")]);
+    let config = DataConfig {
+        test_fraction: 0.5,
+        ..config(&folder.path().join(&name), &folder.path().join("cache"))
+    };
+    let error = prepare(&config, &silent)
+        .expect_err("must fail")
+        .to_string();
+    assert!(
+        error.contains("the train split has no documents"),
+        "{error}"
+    );
+}
+
+/// More than 65 536 ids do not fit 16 bits.
+#[test]
+fn large_vocabularies_get_wide_tokens() {
+    let mut vocabulary: serde_json::Map<String, serde_json::Value> = (0..70_000)
+        .map(|id| (format!("w{id}"), json!(id)))
+        .collect();
+    vocabulary.insert("<s>".to_owned(), json!(70_000));
+    let file = json!({
+        "version": "1.0", "truncation": null, "padding": null, "added_tokens": [],
+        "normalizer": null, "pre_tokenizer": { "type": "Whitespace" }, "post_processor": null,
+        "decoder": null,
+        "model": { "type": "WordLevel", "vocab": vocabulary, "unk_token": "w0" }
+    });
+    let folder = folder(&[
+        ("a.txt", b"w69999 w1 w65536 unknown w65535"),
+        ("words.json", file.to_string().as_bytes()),
+    ]);
+    let config = DataConfig {
+        tokenizer: folder.path().join("words.json").display().to_string(),
+        ..config(&folder.path().join("a.txt"), &folder.path().join("cache"))
+    };
+    let corpus = prepare(&config, &silent).expect("prepares");
+    assert_eq!(corpus.tokenizer.vocab_size(), 70_001);
+    assert_eq!(all_tokens(&corpus.train), [69_999, 1, 65_536, 0, 65_535]);
+    corpus.train.verify().expect("whole");
+}

@@ -1,0 +1,285 @@
+//! Causal self-attention of one layer.
+
+use burn::module::{Module, Param};
+use burn::tensor::activation::softmax;
+use burn::tensor::module::attention as fused_attention;
+use burn::tensor::ops::AttentionModuleOptions;
+use burn::tensor::Tensor;
+use serde::{Deserialize, Serialize};
+
+use crate::block::RmsNorm;
+use crate::config::{DecoderConfig, LayerKind};
+use crate::init::Initializer;
+use crate::positions::KindPositions;
+use crate::precision::Precision;
+
+/// Which implementation of attention runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AttentionPath {
+    /// Burn's fused attention in the layers it can express: causal, without window, soft-cap or bias.
+    /// The other layers take the reference path.
+    Fused,
+    /// Scores, mask, softmax and sum written out, one chunk of queries at a time.
+    Reference,
+}
+
+/// How a pass over the decoder is computed; what is computed does not depend on it.
+#[derive(Clone, Copy, Debug)]
+pub struct Execution {
+    /// Format of the large matrix products.
+    pub precision: Precision,
+    /// Implementation of attention.
+    pub attention: AttentionPath,
+    /// Queries per chunk on the reference path. Memory for scores is `heads * query_chunk * T`
+    /// instead of `heads * T * T`, and keys in the future of a whole chunk are never touched.
+    pub query_chunk: usize,
+}
+
+/// Projections of one attention layer; weights are `[in, out]`.
+#[derive(Module, Debug)]
+pub struct Attention {
+    q_proj: Param<Tensor<2>>,
+    k_proj: Param<Tensor<2>>,
+    /// Absent where keys are values.
+    v_proj: Option<Param<Tensor<2>>>,
+    o_proj: Param<Tensor<2>>,
+    q_norm: Option<RmsNorm>,
+    k_norm: Option<RmsNorm>,
+    #[module(skip)]
+    shape: Shape,
+}
+
+/// The numbers attention needs at run time.
+#[derive(Clone, Debug)]
+struct Shape {
+    heads: usize,
+    kv_heads: usize,
+    head_dim: usize,
+    query_scale: f64,
+    softcap: Option<f64>,
+    window: Option<usize>,
+    /// Epsilon of the gainless norm on values; `None`: values are not normalised.
+    v_norm_eps: Option<f64>,
+}
+
+impl Attention {
+    pub(crate) fn new(
+        config: &DecoderConfig,
+        kind: &LayerKind,
+        path: &str,
+        init: &Initializer<'_>,
+    ) -> Self {
+        let (width, head_dim) = (config.hidden_size, config.head_dim_of(kind));
+        let (heads, kv_heads) = (config.num_attention_heads, config.kv_heads_of(kind));
+        let std = (width as f64).powf(-0.5);
+        // Residual projections shrink with depth so that the sum over layers keeps its variance
+        // (GPT-2's rule); two of them a layer.
+        let out_std = ((heads * head_dim) as f64).powf(-0.5)
+            / (2.0 * config.num_hidden_layers as f64).sqrt();
+        let matrix = |name: &str, inputs, outputs, std| {
+            init.normal(&format!("{path}.{name}"), [inputs, outputs], std)
+        };
+        let norm = || RmsNorm::new(head_dim, config, init);
+        Self {
+            q_proj: matrix("q_proj", width, heads * head_dim, std),
+            k_proj: matrix("k_proj", width, kv_heads * head_dim, std),
+            v_proj: (!kind.keys_are_values)
+                .then(|| matrix("v_proj", width, kv_heads * head_dim, std)),
+            o_proj: matrix("o_proj", heads * head_dim, width, out_std),
+            q_norm: config.qk_norm.then(norm),
+            k_norm: config.qk_norm.then(norm),
+            shape: Shape {
+                heads,
+                kv_heads,
+                head_dim,
+                query_scale: config
+                    .query_scale
+                    .unwrap_or_else(|| (head_dim as f64).powf(-0.5)),
+                softcap: config.attn_logit_softcapping,
+                window: kind.sliding_window,
+                v_norm_eps: config.v_norm.then_some(config.rms_norm_eps),
+            },
+        }
+    }
+
+    /// Attention over `x` `[N, C]`, `batch` sequences one after the other; returns `[N, C]`.
+    pub(crate) fn forward(
+        &self,
+        x: Tensor<2>,
+        batch: usize,
+        positions: &KindPositions,
+        execution: Execution,
+    ) -> Tensor<2> {
+        let Shape { heads, kv_heads, head_dim, .. } = self.shape;
+        let rows = x.dims()[0]; // N
+        let length = rows / batch; // T
+        let precision = execution.precision;
+        let project = |weight: &Param<Tensor<2>>, heads: usize| -> Tensor<4> {
+            precision
+                .matmul(x.clone(), weight.val()) // [N, heads*D]
+                .reshape([batch, length, heads, head_dim]) // [B, T, heads, D]
+        };
+        let q = project(&self.q_proj, heads);
+        let k = project(&self.k_proj, kv_heads);
+        let v = match &self.v_proj {
+            Some(weight) => project(weight, kv_heads),
+            None => k.clone(),
+        };
+        let v = match self.shape.v_norm_eps {
+            Some(eps) => crate::block::normalize(v, eps),
+            None => v,
+        };
+        let q = place_queries(apply(self.q_norm.as_ref(), q), positions);
+        let k = rotate_at(apply(self.k_norm.as_ref(), k), positions);
+        let mixed = self.mix(q, k, v, positions, execution); // [B, T, H*D] as [N, H*D]
+        precision.matmul(mixed, self.o_proj.val())
+    }
+
+    /// Chooses the implementation; `q` `[B, T, H, D]`, `k` and `v` `[B, T, K, D]`, result `[N, H*D]`.
+    fn mix(
+        &self,
+        q: Tensor<4>,
+        k: Tensor<4>,
+        v: Tensor<4>,
+        positions: &KindPositions,
+        execution: Execution,
+    ) -> Tensor<2> {
+        let [batch, length, heads, head_dim] = q.dims();
+        let plain = self.shape.softcap.is_none()
+            && positions.bias.is_none()
+            && self.shape.window.is_none_or(|window| window >= length);
+        if execution.attention == AttentionPath::Fused && plain {
+            let options = AttentionModuleOptions {
+                scale: Some(self.shape.query_scale),
+                is_causal: true,
+                ..AttentionModuleOptions::default()
+            };
+            let [q, k, v] = [q, k, v].map(|x| x.swap_dims(1, 2)); // [B, heads, T, D]
+            return fused_attention(q, k, v, None, None, options)
+                .swap_dims(1, 2) // [B, T, H, D]
+                .reshape([batch * length, heads * head_dim]);
+        }
+        let logits = Logits {
+            scale: self.shape.query_scale,
+            softcap: self.shape.softcap,
+            window: self.shape.window,
+        };
+        attend(q, k, v, logits, positions, execution).reshape([batch * length, heads * head_dim])
+    }
+}
+
+/// What happens to `q·k` before the softmax, apart from mask and bias.
+#[derive(Clone, Copy, Debug)]
+pub struct Logits {
+    /// Factor of the dot product.
+    pub scale: f64,
+    /// `c * tanh(logit / c)`.
+    pub softcap: Option<f64>,
+    /// Keys a query sees, itself included.
+    pub window: Option<usize>,
+}
+
+/// Reference attention: `q` `[B, T, H, D]`, `k` and `v` `[B, T, K, D]`, result `[B, T, H, D]`.
+///
+/// Queries of the heads that share a key-value head are folded into one axis, so grouped-query
+/// attention is a plain batched product and keys are never repeated.
+pub fn attend(
+    q: Tensor<4>,
+    k: Tensor<4>,
+    v: Tensor<4>,
+    logits: Logits,
+    positions: &KindPositions,
+    execution: Execution,
+) -> Tensor<4> {
+    let [batch, length, heads, head_dim] = q.dims();
+    let kv_heads = k.dims()[2];
+    let groups = heads / kv_heads;
+    let device = q.device();
+    let q = (q * logits.scale)
+        .reshape([batch, length, kv_heads, groups * head_dim]) // [B, T, K, G*D]
+        .swap_dims(1, 2); // [B, K, T, G*D]
+    let k = k.swap_dims(1, 2); // [B, K, T, D]
+    let v = v.swap_dims(1, 2); // [B, K, T, D]
+    let chunk = execution.query_chunk.clamp(1, length);
+    let mixed: Vec<Tensor<4>> = (0..length)
+        .step_by(chunk)
+        .map(|start| {
+            let queries = start..(start + chunk).min(length); // Q of them
+            let first_key = logits.window.map_or(0, |w| (start + 1).saturating_sub(w));
+            let keys = first_key..queries.end; // S of them
+            let offsets = match &positions.whole_offsets {
+                Some(whole) if queries.len() == length => whole.clone(),
+                _ => {
+                    let (queries, keys) = (queries.clone(), keys.clone());
+                    positions.offsets(queries, keys, logits.window, heads, groups, &device)
+                }
+            };
+            let q = q
+                .clone()
+                .narrow(2, queries.start, queries.len()) // [B, K, Q, G*D]
+                .reshape([batch, kv_heads, queries.len(), groups, head_dim]) // [B, K, Q, G, D]
+                .swap_dims(2, 3) // [B, K, G, Q, D]
+                .reshape([batch, kv_heads, groups * queries.len(), head_dim]); // [B, K, G*Q, D]
+            let k = k.clone().narrow(2, keys.start, keys.len()); // [B, K, S, D]
+            let v = v.clone().narrow(2, keys.start, keys.len()); // [B, K, S, D]
+            let scores = execution.precision.matmul(q, k.swap_dims(2, 3)); // [B, K, G*Q, S]
+            let scores = soft_cap(scores, logits.softcap) + offsets;
+            execution
+                .precision
+                .matmul(softmax(scores, 3), v) // [B, K, G*Q, D]
+                .reshape([batch, kv_heads, groups, queries.len(), head_dim]) // [B, K, G, Q, D]
+                .permute([0, 3, 1, 2, 4]) // [B, Q, K, G, D]
+                .reshape([batch, queries.len(), heads, head_dim]) // [B, Q, H, D]
+        })
+        .collect();
+    if mixed.len() == 1 {
+        return mixed.into_iter().next().unwrap_or_else(|| Tensor::zeros([0; 4], &device));
+    }
+    Tensor::cat(mixed, 1) // [B, T, H, D]
+}
+
+/// `c * tanh(x / c)`; the identity without a cap.
+pub(crate) fn soft_cap<const R: usize>(x: Tensor<R>, cap: Option<f64>) -> Tensor<R> {
+    match cap {
+        Some(cap) => (x / cap).tanh() * cap,
+        None => x,
+    }
+}
+
+fn apply(norm: Option<&RmsNorm>, x: Tensor<4>) -> Tensor<4> {
+    match norm {
+        Some(norm) => norm.forward(x),
+        None => x,
+    }
+}
+
+/// Rotation, and the encoding's own factor of the queries.
+fn place_queries(q: Tensor<4>, positions: &KindPositions) -> Tensor<4> {
+    let length = q.dims()[1];
+    let q = rotate_at(q, positions);
+    match &positions.query_scale {
+        Some(scale) => q * scale.clone().narrow(1, 0, length),
+        None => q,
+    }
+}
+
+/// Rotates `x` `[B, T, heads, D]`, position by position, in the half-split pairing (i, i + D/2).
+fn rotate_at(x: Tensor<4>, positions: &KindPositions) -> Tensor<4> {
+    let Some((cos, sin)) = &positions.rotary else {
+        return x;
+    };
+    let [_, length, _, head_dim] = x.dims();
+    let half = head_dim / 2;
+    let cos = cos.clone().narrow(1, 0, length); // [1, T, 1, D/2]
+    let sin = sin.clone().narrow(1, 0, length);
+    let first = x.clone().narrow(3, 0, half); // [B, T, heads, D/2]
+    let second = x.narrow(3, half, half);
+    Tensor::cat(
+        vec![
+            first.clone() * cos.clone() - second.clone() * sin.clone(),
+            second * cos + first * sin,
+        ],
+        3,
+    )
+}

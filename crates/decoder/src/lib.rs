@@ -1,0 +1,31 @@
+//! A Gemma-style decoder with a pluggable positional encoding.
+//!
+//! Reading order: [`DecoderConfig`] says what a model looks like, [`Decoder`] runs it from token ids to
+//! hidden states and logits, `block` and `attention` hold one layer, [`Positions`] turns each layer
+//! kind's [`positional::PositionalEncoding`] into device tables once per sequence length.
+//!
+//! Letters in shape comments: `B` sequences, `T` positions, `N = B*T` rows, `C` hidden size, `H` query
+//! heads, `K` key-value heads, `G = H/K` queries per key-value head, `D` head size, `F` feed-forward
+//! size, `V` vocabulary, `Q` queries of a chunk, `S` keys that chunk sees.
+
+mod attention;
+mod block;
+mod config;
+mod cost;
+mod init;
+mod model;
+mod parameters;
+mod positions;
+mod precision;
+mod presets;
+
+pub use attention::{AttentionPath, Execution};
+pub use config::{DecoderConfig, DecoderError, LayerKind, NormGain};
+pub use model::Decoder;
+pub use parameters::{
+    LoadError, NamedTensor, ParameterMapper, ParameterVisitor, for_each_parameter, load_parameters,
+    map_parameters, named_tensors,
+};
+pub use positions::Positions;
+pub use precision::Precision;
+pub use presets::{PRESETS, Preset, preset};

@@ -1,0 +1,153 @@
+//! The whole decoder: embedding, blocks, final norm, tied head.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use burn::module::{Module, Param};
+use burn::tensor::activation::log_softmax;
+use burn::tensor::module::embedding;
+use burn::tensor::{Device, Int, Tensor};
+use positional::PositionalEncoding;
+
+use crate::attention::{Execution, soft_cap};
+use crate::block::{Block, RmsNorm};
+use crate::config::{DecoderConfig, DecoderError};
+use crate::init::Initializer;
+use crate::positions::Positions;
+use crate::precision::Precision;
+
+/// A decoder with its weights on one device.
+#[derive(Module, Debug)]
+pub struct Decoder {
+    embed_tokens: Param<Tensor<2>>,
+    layers: Vec<Block>,
+    norm: RmsNorm,
+    #[module(skip)]
+    config: DecoderConfig,
+    #[module(skip)]
+    encodings: BTreeMap<String, Arc<dyn PositionalEncoding>>,
+}
+
+impl Decoder {
+    /// A decoder with random weights, a pure function of `config` and `seed` on every device.
+    ///
+    /// # Errors
+    /// If `config` is impossible.
+    pub fn new(config: DecoderConfig, seed: u64, device: &Device) -> Result<Self, DecoderError> {
+        config.validate()?;
+        let encodings = build_encodings(&config)?;
+        let init = Initializer { seed, device };
+        // The embedding is scaled by sqrt(C) on the way in and used unscaled as the head, where
+        // rows of norm about 1 give logits of order 1 from normalised hidden states.
+        let std = (config.hidden_size as f64).powf(-0.5);
+        let shape = [config.vocab_size, config.hidden_size];
+        Ok(Self {
+            embed_tokens: init.normal("embed_tokens", shape, std),
+            layers: (0..config.num_hidden_layers)
+                .map(|layer| Block::new(&config, layer, &init))
+                .collect(),
+            norm: RmsNorm::new(config.hidden_size, &config, &init),
+            encodings,
+            config,
+        })
+    }
+
+    /// Where the weights are, without autodiff.
+    pub fn device(&self) -> Device {
+        self.embed_tokens.val().device().inner()
+    }
+
+    /// The shape this decoder was built from.
+    pub fn config(&self) -> &DecoderConfig {
+        &self.config
+    }
+
+    /// The positional encoding of each layer kind.
+    pub fn encodings(&self) -> &BTreeMap<String, Arc<dyn PositionalEncoding>> {
+        &self.encodings
+    }
+
+    /// Tables for sequences of up to `length` tokens on `device`.
+    pub fn positions(&self, length: usize, device: &Device) -> Positions {
+        Positions::new(&self.config, &self.encodings, length, device)
+    }
+
+    /// Final hidden states `[B*T, C]` of `tokens` `[B, T]`.
+    ///
+    /// # Panics
+    /// If the sequences are longer than `positions`.
+    pub fn hidden_states(
+        &self,
+        tokens: Tensor<2, Int>,
+        positions: &Positions,
+        execution: Execution,
+    ) -> Tensor<2> {
+        let [batch, length] = tokens.dims();
+        assert!(
+            length <= positions.length(),
+            "a sequence of {length} tokens needs positions beyond {}",
+            positions.length()
+        );
+        let embedded = self.embed(tokens, positions); // [B, T, C]
+        let mut x = embedded.reshape([batch * length, self.config.hidden_size]); // [N, C]
+        for (index, block) in self.layers.iter().enumerate() {
+            let (kind, _) = self.config.layer(index);
+            x = block.forward(x, batch, positions.kind(kind), execution);
+        }
+        self.norm.forward(x)
+    }
+
+    fn embed(&self, tokens: Tensor<2, Int>, positions: &Positions) -> Tensor<3> {
+        let length = tokens.dims()[1];
+        let embedded = embedding(self.embed_tokens.val(), tokens); // [B, T, C]
+        let embedded = if self.config.scale_embeddings {
+            embedded * (self.config.hidden_size as f64).sqrt()
+        } else {
+            embedded
+        };
+        match &positions.absolute {
+            Some(table) => embedded + table.clone().narrow(1, 0, length),
+            None => embedded,
+        }
+    }
+
+    /// Output logits `[N, V]` of hidden states `[N, C]`.
+    pub fn logits(&self, hidden: Tensor<2>, precision: Precision) -> Tensor<2> {
+        let logits = precision.matmul(hidden, self.embed_tokens.val().transpose());
+        soft_cap(logits, self.config.final_logit_softcapping)
+    }
+
+    /// Negative log-likelihood in nats, `[N]`, of `targets` `[N]` given hidden states `[N, C]`.
+    pub fn token_losses(
+        &self,
+        hidden: Tensor<2>,
+        targets: Tensor<1, Int>,
+        precision: Precision,
+    ) -> Tensor<1> {
+        let rows = hidden.dims()[0];
+        let log_probabilities = log_softmax(self.logits(hidden, precision), 1); // [N, V]
+        log_probabilities
+            .gather(1, targets.reshape([rows, 1])) // [N, 1]
+            .reshape([rows])
+            .neg()
+    }
+}
+
+fn build_encodings(
+    config: &DecoderConfig,
+) -> Result<BTreeMap<String, Arc<dyn PositionalEncoding>>, DecoderError> {
+    config
+        .layers
+        .iter()
+        .map(|(name, kind)| {
+            let encoding = kind
+                .encoding
+                .build(config.attention_shape(kind))
+                .map_err(|source| DecoderError::Encoding {
+                    kind: name.clone(),
+                    source,
+                })?;
+            Ok((name.clone(), encoding))
+        })
+        .collect()
+}

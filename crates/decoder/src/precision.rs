@@ -1,0 +1,38 @@
+//! In which number format the large matrix products run.
+
+use burn::tensor::{DType, Device, FloatDType, Tensor};
+use serde::{Deserialize, Serialize};
+
+/// Format of the inputs of the large matrix products.
+///
+/// Weights, norms, rotary tables, softmax, loss, gradients and optimizer moments are f32 either way
+/// (the table in `docs/architecture.md`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Precision {
+    /// 32-bit floats throughout.
+    F32,
+    /// bfloat16 inputs, f32 results.
+    Bf16,
+}
+
+impl Precision {
+    /// Whether `device` can multiply matrices in this format natively.
+    pub fn is_supported_by(self, device: &Device) -> bool {
+        match self {
+            Self::F32 => true,
+            Self::Bf16 => device.supports_dtype(DType::BF16),
+        }
+    }
+
+    /// `a @ b` over the last two dimensions; the result is f32.
+    pub(crate) fn matmul<const R: usize>(self, a: Tensor<R>, b: Tensor<R>) -> Tensor<R> {
+        match self {
+            Self::F32 => a.matmul(b),
+            Self::Bf16 => a
+                .cast(FloatDType::BF16)
+                .matmul(b.cast(FloatDType::BF16))
+                .cast(FloatDType::F32),
+        }
+    }
+}

@@ -1,0 +1,107 @@
+//! Gradients against finite differences of the loss.
+
+use burn::module::Param;
+use burn::optim::GradientsParams;
+use burn::tensor::{Device, Int, Tensor, TensorData};
+use decoder::{
+    Decoder, DecoderConfig, Execution, ParameterVisitor, for_each_parameter, load_parameters,
+    named_tensors,
+};
+use positional::EncodingConfig;
+
+use crate::common::{everything, fused, reference, small, to_device, tokens};
+
+const LENGTH: usize = 11;
+
+fn loss(decoder: &Decoder, execution: Execution) -> Tensor<1> {
+    let device = decoder.device();
+    let batch = tokens(2, LENGTH + 1);
+    let inputs: Vec<Vec<usize>> = batch.iter().map(|t| t[..LENGTH].to_vec()).collect();
+    let targets: Vec<i32> = batch.iter().flat_map(|t| &t[1..]).map(|id| *id as i32).collect();
+    let targets: Tensor<1, Int> =
+        Tensor::from_data(TensorData::new(targets, [2 * LENGTH]), &device);
+    let positions = decoder.positions(LENGTH, &device);
+    let hidden = decoder.hidden_states(to_device(&inputs, &device), &positions, execution);
+    decoder.token_losses(hidden, targets, execution.precision).mean()
+}
+
+/// Gradients by parameter name.
+fn gradients(decoder: &Decoder, execution: Execution) -> Vec<(String, Vec<f32>)> {
+    struct Collect(GradientsParams, Vec<(String, Vec<f32>)>);
+    impl ParameterVisitor for Collect {
+        fn visit<const R: usize>(&mut self, name: &str, param: &Param<Tensor<R>>) {
+            let gradient = self.0.get::<R>(param.id).expect(name);
+            self.1.push((name.to_owned(), gradient.into_data().iter::<f32>().collect()));
+        }
+    }
+    let backward = loss(decoder, execution).backward();
+    let mut collect = Collect(GradientsParams::from_grads(backward, decoder), Vec::new());
+    for_each_parameter(decoder, &mut collect);
+    collect.1
+}
+
+/// Along a random direction in one parameter at a time, the slope of the loss is the gradient's.
+fn assert_gradients(config: DecoderConfig, execution: Execution) {
+    let autodiff = Device::flex().autodiff();
+    let decoder = Decoder::new(config, 3, &autodiff).expect("valid config");
+    let values = named_tensors(&decoder);
+    for (index, (name, gradient)) in gradients(&decoder, execution).into_iter().enumerate() {
+        // Mostly uphill, so that the slope stands out of the rounding noise, but not the gradient.
+        let direction: Vec<f32> = gradient
+            .iter()
+            .enumerate()
+            .map(|(i, g)| if (i * 7 + i / 3 + index) % 5 < 4 { g.signum() } else { -g.signum() })
+            .collect();
+        let slope: f64 = gradient
+            .iter()
+            .zip(&direction)
+            .map(|(g, d)| f64::from(g * d))
+            .sum();
+        let at = |step: f32| -> f64 {
+            let mut moved = values.clone();
+            for (value, d) in moved[index].values.iter_mut().zip(&direction) {
+                *value += step * d;
+            }
+            let decoder = load_parameters(decoder.clone(), moved).expect("same parameters");
+            f64::from(loss(&decoder, execution).into_scalar::<f32>())
+        };
+        let step = 2e-2 / (gradient.len() as f32).sqrt();
+        let measured = (at(step) - at(-step)) / (2.0 * f64::from(step));
+        // f32 losses near 4 carry a few 1e-7 of noise; the step turns it into this much slope.
+        let noise = 1e-6 / f64::from(step);
+        assert!(
+            (measured - slope).abs() <= 0.02 * slope.abs() + noise,
+            "{name}: gradient {slope}, finite difference {measured}, noise {noise}"
+        );
+    }
+}
+
+#[test]
+fn reference_path() {
+    assert_gradients(small(EncodingConfig::new("prope")), reference(usize::MAX));
+}
+
+#[test]
+fn reference_path_in_chunks() {
+    assert_gradients(small(EncodingConfig::new("rope")), reference(4));
+}
+
+#[test]
+fn fused_path() {
+    assert_gradients(small(EncodingConfig::new("rope")), fused());
+}
+
+#[test]
+fn every_option() {
+    assert_gradients(everything(), reference(4));
+}
+
+#[test]
+fn every_parameter_gets_a_gradient_that_is_not_zero() {
+    let autodiff = Device::flex().autodiff();
+    let decoder = Decoder::new(everything(), 3, &autodiff).expect("valid config");
+    for (name, gradient) in gradients(&decoder, reference(4)) {
+        let norm: f32 = gradient.iter().map(|g| g * g).sum::<f32>().sqrt();
+        assert!(norm > 1e-6, "{name}: {norm}");
+    }
+}

@@ -1,0 +1,98 @@
+//! Losses of tokens in windows, in memory linear in the length.
+
+use burn::tensor::{Device, Int, Tensor, TensorData};
+use corpus::TokenFile;
+use decoder::{AttentionPath, Decoder, Execution, Positions, Precision};
+
+/// Most attention scores alive at once, in elements: the chunk of queries shrinks as keys grow.
+const SCORES: usize = 1 << 22;
+/// Most output logits alive at once, in elements.
+const LOGITS: usize = 1 << 22;
+
+/// A decoder made ready to score windows of one length.
+pub(crate) struct Scorer<'a> {
+    decoder: &'a Decoder,
+    positions: Positions,
+    device: Device,
+    execution: Execution,
+    bos: u32,
+    length: usize,
+}
+
+impl<'a> Scorer<'a> {
+    /// Evaluation always runs the reference attention: accelerated inference kernels may use
+    /// f16 fragments whatever the data type is, and a perplexity must not depend on the device.
+    pub fn new(decoder: &'a Decoder, bos: u32, length: usize, precision: Precision) -> Self {
+        let device = decoder.device();
+        let per_query = decoder.config().num_attention_heads * length;
+        Self {
+            positions: decoder.positions(length, &device),
+            execution: Execution {
+                precision,
+                attention: AttentionPath::Reference,
+                query_chunk: (SCORES / per_query).clamp(1, length),
+            },
+            decoder,
+            device,
+            bos,
+            length,
+        }
+    }
+
+    /// Windows that make up about `tokens` tokens of input.
+    pub fn batch_for(&self, tokens: usize) -> usize {
+        (tokens / self.length).max(1)
+    }
+
+    /// Negative log-likelihoods in nats of the last `scored` tokens of each window; a window is
+    /// the `length` tokens that end at `end` (exclusive) in `file`.
+    pub fn score(&self, file: &TokenFile, ends: &[usize], scored: usize) -> Vec<Vec<f32>> {
+        let (batch, length) = (ends.len(), self.length);
+        let windows: Vec<Vec<u32>> = ends
+            .iter()
+            .map(|end| file.tokens(end - length..*end))
+            .collect();
+        let inputs: Vec<i32> = windows
+            .iter()
+            .flat_map(|window| {
+                std::iter::once(self.bos)
+                    .chain(window[..length - 1].iter().copied())
+                    .map(u32::cast_signed)
+            })
+            .collect();
+        let inputs: Tensor<2, Int> =
+            Tensor::from_data(TensorData::new(inputs, [batch, length]), &self.device);
+        let hidden = self
+            .decoder
+            .hidden_states(inputs, &self.positions, self.execution); // [B*T, C]
+        let width = hidden.dims()[1];
+        let hidden = hidden
+            .reshape([batch, length, width])
+            .narrow(1, length - scored, scored) // [B, scored, C]
+            .reshape([batch * scored, width]);
+        let targets: Vec<u32> = windows
+            .iter()
+            .flat_map(|window| window[length - scored..].iter().copied())
+            .collect();
+        let losses = self.losses(hidden, &targets);
+        losses.chunks(scored).map(<[f32]>::to_vec).collect()
+    }
+
+    fn losses(&self, hidden: Tensor<2>, targets: &[u32]) -> Vec<f32> {
+        let rows_at_once = (LOGITS / self.decoder.config().vocab_size).max(1);
+        let mut losses = Vec::with_capacity(targets.len());
+        for (chunk, targets) in targets.chunks(rows_at_once).enumerate() {
+            let rows = hidden
+                .clone()
+                .narrow(0, chunk * rows_at_once, targets.len());
+            let ids: Vec<i32> = targets.iter().map(|id| id.cast_signed()).collect();
+            let ids: Tensor<1, Int> =
+                Tensor::from_data(TensorData::new(ids, [targets.len()]), &self.device);
+            let chunk = self
+                .decoder
+                .token_losses(rows, ids, self.execution.precision);
+            losses.extend(chunk.into_data().iter::<f32>());
+        }
+        losses
+    }
+}

@@ -1,0 +1,77 @@
+//! The command line.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+/// Trains decoders under different positional encodings and measures their perplexity.
+#[derive(Debug, Parser)]
+#[command(version, args_conflicts_with_subcommands = true, arg_required_else_help = true)]
+pub struct Cli {
+    /// What to do, if not to train.
+    #[command(subcommand)]
+    pub command: Option<Command>,
+    /// Training.
+    #[command(flatten)]
+    pub train: TrainArguments,
+}
+
+/// Arguments of training.
+#[derive(Args, Debug)]
+pub struct TrainArguments {
+    /// Config file of the experiment, for example configs/prope_0.75.toml
+    pub config: Option<PathBuf>,
+    /// Override a key of the config, for example --set train.steps=100
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    pub overrides: Vec<String>,
+    /// Device: auto, cpu, wgpu[:N], wgpu:cpu (software rasterizer), cuda[:N]
+    #[arg(long)]
+    pub device: Option<String>,
+    /// Name of the run, and of its directory
+    #[arg(long)]
+    pub name: Option<String>,
+    /// Print the resolved config, parameters, FLOPs, wavelengths and memory, and stop
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Continue an unfinished run from its last checkpoint
+    #[arg(long, conflicts_with = "force")]
+    pub resume: bool,
+    /// Start anew in a directory beside an existing one
+    #[arg(long)]
+    pub force: bool,
+    /// Show burn-train's full-screen dashboard instead of a progress bar
+    #[arg(long)]
+    pub dashboard: bool,
+}
+
+/// Commands other than training.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Evaluate the newest checkpoint of a run again
+    Eval {
+        /// The run directory
+        run: PathBuf,
+        /// Override a key of [evaluation], for example --set evaluation.windows_per_document=4;
+        /// the result is then shown but not stored
+        #[arg(long = "set", value_name = "KEY=VALUE")]
+        overrides: Vec<String>,
+        /// Device: auto, cpu, wgpu[:N], wgpu:cpu (software rasterizer), cuda[:N]
+        #[arg(long)]
+        device: Option<String>,
+    },
+}
+
+impl TrainArguments {
+    /// `--set`, `--device` and `--name` as overrides of the config; the last one wins.
+    pub fn all_overrides(&self) -> Vec<String> {
+        let quoted = |key: &str, value: &Option<String>| {
+            value.as_ref().map(|value| format!("{key}={value:?}"))
+        };
+        self.overrides
+            .iter()
+            .cloned()
+            .chain(quoted("run.device", &self.device))
+            .chain(quoted("name", &self.name))
+            .collect()
+    }
+}

@@ -1,0 +1,150 @@
+//! Why the trainer stopped, in words for its user.
+
+use std::path::{Path, PathBuf};
+
+use corpus::CorpusError;
+use decoder::{DecoderError, LoadError};
+use evaluation::EvaluationError;
+use experiment::ConfigError;
+use miette::Diagnostic;
+use thiserror::Error;
+
+use crate::checkpoint::CheckpointError;
+
+/// Any failure of the trainer. [`TrainerError::exit_code`] tells what the user's shell sees.
+#[derive(Debug, Error, Diagnostic)]
+pub enum TrainerError {
+    /// Flags, but nothing to run.
+    #[error("no config file given")]
+    #[diagnostic(help("for example: cargo run -p trainer -- configs/prope_0.75.toml"))]
+    NoConfig,
+    /// A mistake in the config or on the command line.
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Config(#[from] Box<ConfigError>),
+    /// The requested device is not there.
+    #[error("{message}")]
+    Device {
+        /// What is missing.
+        message: String,
+        /// What to do.
+        #[help]
+        help: String,
+    },
+    /// The text cannot be read or is not enough.
+    #[error(transparent)]
+    Corpus(#[from] CorpusError),
+    /// The decoder cannot be built.
+    #[error(transparent)]
+    Decoder(#[from] DecoderError),
+    /// The evaluation failed.
+    #[error(transparent)]
+    Evaluation(#[from] EvaluationError),
+    /// A checkpoint could not be written.
+    #[error(transparent)]
+    Checkpoint(#[from] CheckpointError),
+    /// A checkpoint does not fit the decoder of its own config.
+    #[error("the checkpoint does not fit the config: {0}")]
+    Load(#[from] LoadError),
+    /// The file system refused.
+    #[error("{path}: {source}")]
+    Io {
+        /// File or folder.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// The folder holds no run.
+    #[error("{0} is not a run directory: it has no config.toml")]
+    NotARun(PathBuf),
+    /// Another process works in the run directory.
+    #[error("{0} is in use by another process")]
+    InUse(PathBuf),
+    /// The run directory holds a run of another config.
+    #[error("{path} holds a run of another config:\n  {differences}")]
+    #[diagnostic(help("`--name NAME` gives this run another name, `--force` starts anew beside it"))]
+    OtherConfig {
+        /// The run directory.
+        path: PathBuf,
+        /// What differs, a line a key.
+        differences: String,
+    },
+    /// The run directory holds an unfinished run of this config.
+    #[error("{0} holds an unfinished run of this config")]
+    #[diagnostic(help("`--resume` continues it, `--force` starts anew beside it"))]
+    Unfinished(PathBuf),
+    /// `--resume` without anything to continue.
+    #[error("there is nothing to resume: {0} does not exist")]
+    NothingToResume(PathBuf),
+    /// A run directory without a usable checkpoint where one is needed.
+    #[error("{0} has no usable checkpoint")]
+    NoCheckpoint(PathBuf),
+    /// The text or the tokenizer is not the one the run was trained on.
+    #[error("the corpus changed since {path} was started: {expected} then, {found} now")]
+    #[diagnostic(help("restore the texts and the tokenizer, or start anew with `--force`"))]
+    OtherCorpus {
+        /// The run directory.
+        path: PathBuf,
+        /// Digest the run recorded.
+        expected: String,
+        /// Digest now.
+        found: String,
+    },
+    /// The weights were trained under other frequencies than the config's.
+    #[error("layer kind `{kind}`: the checkpoint was trained under another frequency table than the config's")]
+    OtherEncoding {
+        /// Layer kind.
+        kind: String,
+    },
+    /// The loss or the gradient is not finite.
+    #[error("step {step}: the {what} is {value}; {kept}")]
+    #[diagnostic(help("a lower `train.learning_rate`, a longer `train.warmup_steps` or a smaller `train.max_grad_norm` may help"))]
+    Diverged {
+        /// The step, 1-based.
+        step: usize,
+        /// `loss` or `gradient norm`.
+        what: &'static str,
+        /// Its value.
+        value: f64,
+        /// What is left to continue from.
+        kept: String,
+    },
+}
+
+impl TrainerError {
+    /// Turns an I/O error at `path` into ours.
+    pub fn io(path: &Path) -> impl FnOnce(std::io::Error) -> Self {
+        let path = path.to_owned();
+        move |source| Self::Io { path, source }
+    }
+
+    /// 2 for what the user must change before trying again, 1 for what went wrong on the way.
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            Self::NoConfig
+            | Self::Config(_)
+            | Self::Device { .. }
+            | Self::Corpus(_)
+            | Self::Decoder(_)
+            | Self::NotARun(_)
+            | Self::InUse(_)
+            | Self::OtherConfig { .. }
+            | Self::Unfinished(_)
+            | Self::NothingToResume(_)
+            | Self::OtherCorpus { .. }
+            | Self::OtherEncoding { .. } => 2,
+            Self::Evaluation(_)
+            | Self::Checkpoint(_)
+            | Self::Load(_)
+            | Self::Io { .. }
+            | Self::NoCheckpoint(_)
+            | Self::Diverged { .. } => 1,
+        }
+    }
+}
+
+impl From<ConfigError> for TrainerError {
+    fn from(error: ConfigError) -> Self {
+        Self::Config(Box::new(error))
+    }
+}

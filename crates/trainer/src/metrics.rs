@@ -1,0 +1,139 @@
+//! `metrics.jsonl`: one line a step, one line a validation.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{BufWriter, Write};
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+/// A line of `metrics.jsonl`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Line {
+    /// A training step.
+    Step {
+        /// Steps done, this one included.
+        step: usize,
+        /// Tokens trained on so far.
+        tokens: usize,
+        /// Mean negative log-likelihood of the step's batch in nats per token.
+        loss: f32,
+        /// Norm of all gradients together, before clipping.
+        gradient_norm: f64,
+        /// Learning rate of the step.
+        learning_rate: f64,
+        /// Wall time of the step in seconds.
+        seconds: f64,
+    },
+    /// A validation.
+    Validation {
+        /// Steps done.
+        step: usize,
+        /// Mean negative log-likelihood in nats per token.
+        validation_loss: f64,
+    },
+}
+
+impl Line {
+    fn step(&self) -> usize {
+        match self {
+            Self::Step { step, .. } | Self::Validation { step, .. } => *step,
+        }
+    }
+}
+
+/// The open file.
+pub struct MetricsFile {
+    path: PathBuf,
+    writer: BufWriter<File>,
+}
+
+impl MetricsFile {
+    /// Opens `path` to continue after `step` steps: later lines, and a line that a killed process
+    /// left unfinished, are dropped, so that every step stands in the file once.
+    ///
+    /// # Errors
+    /// If the file system refuses.
+    pub fn continue_after(path: &Path, step: usize) -> std::io::Result<Self> {
+        let kept = read(path)?
+            .into_iter()
+            .filter(|line| line.step() <= step)
+            .map(|line| serde_json::to_string(&line).map(|text| text + "\n"))
+            .collect::<Result<String, _>>()?;
+        let temporary = path.with_extension("jsonl.writing");
+        fs::write(&temporary, kept)?;
+        fs::rename(&temporary, path)?;
+        let file = OpenOptions::new().append(true).open(path)?;
+        Ok(Self {
+            path: path.to_owned(),
+            writer: BufWriter::new(file),
+        })
+    }
+
+    /// Appends a line and hands it to the system.
+    ///
+    /// # Errors
+    /// If the file system refuses.
+    pub fn write(&mut self, line: &Line) -> std::io::Result<()> {
+        serde_json::to_writer(&mut self.writer, line)?;
+        self.writer.write_all(b"\n")?;
+        self.writer.flush()
+    }
+
+    /// Where the file is.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+}
+
+/// The whole lines of a metrics file; a missing file has none.
+///
+/// # Errors
+/// If the file system refuses.
+pub fn read(path: &Path) -> std::io::Result<Vec<Line>> {
+    let text = match fs::read_to_string(path) {
+        Ok(text) => text,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => String::new(),
+        Err(error) => return Err(error),
+    };
+    Ok(text
+        .lines()
+        .map_while(|line| serde_json::from_str(line).ok())
+        .collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn step(step: usize) -> Line {
+        Line::Step {
+            step,
+            tokens: step * 8,
+            loss: 1.0 / step as f32,
+            gradient_norm: 0.1 + 0.2,
+            learning_rate: 1e-3,
+            seconds: 0.5,
+        }
+    }
+
+    #[test]
+    fn a_resumed_file_holds_every_step_once() {
+        let folder = tempfile::tempdir().expect("folder");
+        let path = folder.path().join("metrics.jsonl");
+        let mut file = MetricsFile::continue_after(&path, 0).expect("new");
+        for n in 1..=5 {
+            file.write(&step(n)).expect("write");
+        }
+        let validation = Line::Validation { step: 3, validation_loss: 2.5 };
+        file.write(&validation).expect("write");
+        // A process killed in the middle of a line.
+        let mut text = fs::read_to_string(&path).expect("read");
+        text.push_str("{\"step\":6,\"tok");
+        fs::write(&path, text).expect("tear");
+        let mut file = MetricsFile::continue_after(&path, 3).expect("resume");
+        file.write(&step(4)).expect("write");
+        let lines = read(file.path()).expect("read");
+        assert_eq!(lines, vec![step(1), step(2), step(3), validation, step(4)]);
+    }
+}

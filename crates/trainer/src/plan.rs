@@ -1,0 +1,58 @@
+//! `--dry-run`: what a run would be, without running it.
+
+use experiment::Experiment;
+
+/// The resolved config and what follows from it.
+pub fn describe(experiment: &Experiment) -> String {
+    let (model, train) = (&experiment.model, &experiment.train);
+    let length = train.context_length;
+    let flops = model.training_flops_per_token(length);
+    let tokens = train.steps * train.tokens_per_step();
+    let memory = model.training_bytes(train.micro_batch_size * length, length);
+    let mut text = experiment.to_toml();
+    text += &format!(
+        "\n# parameters              {}\n# training tokens         {tokens} ({} steps of {})\n\
+         # FLOPs per token         {flops:.3e} (6N + causal attention at {length} tokens)\n\
+         # FLOPs of the run        {:.3e}\n# training memory, about  {}\n",
+        model.num_parameters(),
+        train.steps,
+        train.tokens_per_step(),
+        flops * tokens as f64,
+        gibibytes(memory),
+    );
+    for (name, kind) in &model.layers {
+        text += &encoding_line(name, kind, model, length);
+    }
+    text
+}
+
+fn encoding_line(
+    name: &str,
+    kind: &decoder::LayerKind,
+    model: &decoder::DecoderConfig,
+    length: usize,
+) -> String {
+    let sees = kind
+        .sliding_window
+        .map_or_else(|| "all tokens".to_owned(), |w| format!("{w} tokens"));
+    let Ok(encoding) = kind.encoding.build(model.attention_shape(kind)) else {
+        return String::new();
+    };
+    let wavelength = encoding
+        .spectrum()
+        .and_then(positional::Spectrum::longest_wavelength)
+        .map_or_else(
+            || "nothing is rotated".to_owned(),
+            |wavelength| {
+                format!(
+                    "longest rotated wavelength {wavelength:.0} tokens, {:.2} x the context",
+                    wavelength / length as f64
+                )
+            },
+        );
+    format!("# layers `{name}`: {}; sees {sees}; {wavelength}\n", encoding.label())
+}
+
+fn gibibytes(bytes: f64) -> String {
+    format!("{:.2} GiB", bytes / f64::from(1u32 << 30))
+}

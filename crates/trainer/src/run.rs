@@ -1,0 +1,430 @@
+//! One run from config to evaluation: `trainer CONFIG` and `trainer eval RUN`.
+
+use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
+
+use corpus::{Corpus, Windows};
+use decoder::{Decoder, Execution};
+use evaluation::{Evaluation, Protocol, evaluate};
+use experiment::{DeviceRequest, EvaluationSplit, Experiment, Loaded, Sources};
+use indicatif::{ProgressBar, ProgressStyle};
+
+use crate::checkpoint::{Checkpoint, weights_digest};
+use crate::device::{self, Selected};
+use crate::error::TrainerError;
+use crate::monitor::View;
+use crate::run_directory::{RunDirectory, RunRecord, Status};
+use crate::training::{Outcome, Setting, Training, check_spectra};
+use crate::{logging, plan, provenance, table};
+
+/// What the command line asks of a run.
+#[derive(Clone, Debug)]
+pub struct Request {
+    /// The config file.
+    pub config: PathBuf,
+    /// `--set` arguments.
+    pub overrides: Vec<String>,
+    /// Print the plan and stop.
+    pub dry_run: bool,
+    /// Continue an unfinished run.
+    pub resume: bool,
+    /// Start anew beside whatever is there.
+    pub force: bool,
+    /// How progress is shown.
+    pub view: View,
+}
+
+/// Trains and evaluates as `request` says.
+///
+/// # Errors
+/// Everything that can go wrong, in the user's words.
+pub fn train(request: &Request) -> Result<(), TrainerError> {
+    let Loaded {
+        experiment,
+        sources,
+    } = Experiment::load(&request.config, &request.overrides)?;
+    if request.dry_run {
+        print!("{}", plan::describe(&experiment));
+        return Ok(());
+    }
+    let path = match place(request, &experiment)? {
+        Place::Finished(path) => return report_finished(&path),
+        Place::Run(path) => path,
+    };
+    let selected = select_device(&experiment.run.device, &sources)?;
+    println!("{}", selected.line());
+    let execution = execution(&experiment, &selected, &sources)?;
+    let corpus = prepare_corpus(&experiment, &sources)?;
+    let windows = training_windows(&experiment, &corpus, &sources)?;
+    check_evaluation_text(&experiment, &corpus, &sources)?;
+    let directory = RunDirectory::create(path, &experiment, corpus.tokenizer.json())?;
+    logging::to_file(&directory.path().join("trainer.log"));
+    let stop = stop_flag();
+    let mut record = begin(&directory, &experiment, &corpus, &selected)?;
+    let setting = Setting {
+        experiment: &experiment,
+        corpus: &corpus,
+        windows,
+        device: selected.device.clone(),
+        execution,
+        directory: &directory,
+        stop: stop.clone(),
+        view: request.view,
+    };
+    let checkpoint = latest_checkpoint(&directory);
+    let mut training = Training::new(setting, checkpoint)?;
+    println!("run {}, step {} of {}", directory.path().display(), training.step(), experiment.train.steps);
+    let began = Instant::now();
+    let outcome = training.run();
+    record.training_seconds += began.elapsed().as_secs_f64();
+    record.peak_memory_bytes = provenance::peak_memory_bytes();
+    match outcome {
+        Err(error) => {
+            record.status = Status::Diverged;
+            directory.write_record(&record)?;
+            return Err(error);
+        }
+        Ok(Outcome::Interrupted) => return interrupted(request, &directory, record),
+        Ok(Outcome::Complete) => {}
+    }
+    let decoder = training.into_decoder();
+    record.weights_sha256 = Some(weights_digest(&decoder::named_tensors(&decoder)));
+    directory.write_record(&record)?;
+    let precision = execution.precision;
+    let Some(result) = evaluate_with_progress(&experiment, &decoder, &corpus, precision, &stop)?
+    else {
+        return interrupted(request, &directory, record);
+    };
+    directory.write_evaluation(&result)?;
+    record.status = Status::Finished;
+    record.peak_memory_bytes = provenance::peak_memory_bytes();
+    directory.write_record(&record)?;
+    println!("\n{}", table::evaluation(&experiment.name, &result));
+    println!("results in {}", directory.path().display());
+    Ok(())
+}
+
+/// Evaluates the newest checkpoint of the run in `path` again, under `overrides` of its config.
+///
+/// # Errors
+/// Everything that can go wrong, in the user's words.
+pub fn evaluate_run(path: &Path, overrides: &[String]) -> Result<(), TrainerError> {
+    let directory = RunDirectory::open(path)?;
+    let trained = directory.experiment()?;
+    let Loaded {
+        mut experiment,
+        sources,
+    } = Experiment::load_resolved(&directory.path().join("config.toml"), overrides)?;
+    let copied_tokenizer = directory.path().join("tokenizer.json");
+    if copied_tokenizer.is_file() {
+        experiment.data.tokenizer = copied_tokenizer.to_string_lossy().into_owned();
+    }
+    let selected = select_device(&experiment.run.device, &sources)?;
+    println!("{}", selected.line());
+    let execution = execution(&experiment, &selected, &sources)?;
+    let corpus = prepare_corpus(&experiment, &sources)?;
+    if let Some(record) = directory.record() {
+        check_corpus(&directory, &record, &corpus)?;
+    }
+    check_evaluation_text(&experiment, &corpus, &sources)?;
+    let checkpoint = latest_checkpoint(&directory)
+        .ok_or_else(|| TrainerError::NoCheckpoint(path.to_owned()))?;
+    println!("checkpoint of step {}", checkpoint.state.step);
+    let decoder = Decoder::new(experiment.model.clone(), experiment.seed, &selected.device)?;
+    check_spectra(&decoder, &checkpoint.state)?;
+    let decoder = decoder::load_parameters(decoder, checkpoint.weights)?;
+    let stop = stop_flag();
+    let precision = execution.precision;
+    let Some(result) = evaluate_with_progress(&experiment, &decoder, &corpus, precision, &stop)?
+    else {
+        return Ok(());
+    };
+    // The run's own protocol belongs to the run; another one is only shown.
+    if experiment.evaluation == trained.evaluation {
+        directory.write_evaluation(&result)?;
+    }
+    println!("\n{}", table::evaluation(&experiment.name, &result));
+    if let Some(bytes) = provenance::peak_memory_bytes() {
+        println!("peak memory {:.2} GiB", bytes as f64 / f64::from(1 << 30));
+    }
+    Ok(())
+}
+
+/// Where a run goes, or that it is there already.
+enum Place {
+    Run(PathBuf),
+    Finished(PathBuf),
+}
+
+fn place(request: &Request, experiment: &Experiment) -> Result<Place, TrainerError> {
+    let path = RunDirectory::path_for(experiment);
+    if request.force {
+        return Ok(Place::Run(RunDirectory::unused(&path)));
+    }
+    if !path.exists() {
+        return if request.resume {
+            Err(TrainerError::NothingToResume(path))
+        } else {
+            Ok(Place::Run(path))
+        };
+    }
+    let directory = RunDirectory::open(&path)?;
+    let found = directory.experiment()?;
+    if found.digest() != experiment.digest() {
+        let differences = found.differences(experiment).join("\n  ");
+        return Err(TrainerError::OtherConfig { path, differences });
+    }
+    let finished = directory
+        .record()
+        .is_some_and(|record| record.status == Status::Finished);
+    match (finished, request.resume) {
+        (true, _) => Ok(Place::Finished(path)),
+        (false, true) => Ok(Place::Run(path)),
+        (false, false) => Err(TrainerError::Unfinished(path)),
+    }
+}
+
+fn report_finished(path: &Path) -> Result<(), TrainerError> {
+    let directory = RunDirectory::open(path)?;
+    println!("{} is finished; nothing to do (`--force` starts anew beside it)", path.display());
+    if let Some(result) = directory.evaluation() {
+        println!("\n{}", table::evaluation(&directory.experiment()?.name, &result));
+    }
+    Ok(())
+}
+
+fn select_device(request: &DeviceRequest, sources: &Sources) -> Result<Selected, TrainerError> {
+    device::select(request)
+        .map_err(|error| sources.error("run.device", error.message, Some(error.help)).into())
+}
+
+/// Precision and attention as the config asks and the device can.
+fn execution(
+    experiment: &Experiment,
+    selected: &Selected,
+    sources: &Sources,
+) -> Result<Execution, TrainerError> {
+    use decoder::{AttentionPath, Precision};
+    use experiment::{AttentionPath as AskedAttention, Precision as AskedPrecision};
+    let has_bf16 = Precision::Bf16.is_supported_by(&selected.device);
+    let precision = match experiment.train.precision {
+        AskedPrecision::F32 => Precision::F32,
+        AskedPrecision::Auto if has_bf16 && !selected.is_cpu() => Precision::Bf16,
+        AskedPrecision::Auto => Precision::F32,
+        AskedPrecision::Bf16 if has_bf16 => Precision::Bf16,
+        AskedPrecision::Bf16 => {
+            let message = format!("device {} does not compute in bf16", selected.name);
+            let help = Some("`train.precision = \"auto\"` takes bf16 where there is one".to_owned());
+            return Err(sources.error("train.precision", message, help).into());
+        }
+    };
+    let attention = match experiment.train.attention {
+        AskedAttention::Auto => selected.attention(),
+        AskedAttention::Fused => AttentionPath::Fused,
+        AskedAttention::Reference => AttentionPath::Reference,
+    };
+    Ok(Execution {
+        precision,
+        attention,
+        query_chunk: experiment.train.context_length,
+    })
+}
+
+fn prepare_corpus(experiment: &Experiment, sources: &Sources) -> Result<Corpus, TrainerError> {
+    let bar = bar("tokenizing {bar:24} {bytes}/{total_bytes} {msg} {eta} left");
+    let corpus = corpus::prepare(&experiment.data, &|progress| {
+        bar.set_length(progress.total_bytes);
+        bar.set_message(progress.document);
+        bar.set_position(progress.done_bytes);
+    });
+    bar.finish_and_clear();
+    corpus.map_err(|error| sources.error("data.path", error.to_string(), None).into())
+}
+
+fn training_windows(
+    experiment: &Experiment,
+    corpus: &Corpus,
+    sources: &Sources,
+) -> Result<Windows, TrainerError> {
+    let windows = Windows::new(
+        Arc::new(corpus.train.clone()),
+        experiment.train.context_length,
+        corpus.tokenizer.bos(),
+        experiment.seed,
+    )
+    .map_err(|error| sources.error("train.context_length", error.to_string(), None))?;
+    println!(
+        "corpus {} training tokens, {} windows an epoch, {} documents too short",
+        corpus.train.num_tokens(),
+        windows.windows_per_epoch(),
+        windows.skipped_documents()
+    );
+    Ok(windows)
+}
+
+/// Finds out before training, not after it, that the evaluation has nothing to read.
+fn check_evaluation_text(
+    experiment: &Experiment,
+    corpus: &Corpus,
+    sources: &Sources,
+) -> Result<(), TrainerError> {
+    let protocol = protocol(experiment);
+    let (file, _) = evaluation_file(experiment, corpus);
+    corpus::evaluation_windows(file, protocol.window(), Some(1)).map_err(|error| {
+        let help = "lower the largest of `evaluation.context_factors` or evaluate longer documents";
+        sources.error("evaluation.context_factors", error.to_string(), Some(help.to_owned()))
+    })?;
+    corpus::evaluation_windows(&corpus.valid, experiment.train.context_length, Some(1)).map_err(
+        |error| sources.error("train.context_length", error.to_string(), None),
+    )?;
+    Ok(())
+}
+
+fn begin(
+    directory: &RunDirectory,
+    experiment: &Experiment,
+    corpus: &Corpus,
+    selected: &Selected,
+) -> Result<RunRecord, TrainerError> {
+    let device = format!("{} ({})", selected.name, selected.description);
+    let fresh = RunDirectory::new_record(experiment, &corpus.content_hash, device.clone());
+    let record = match directory.record() {
+        None => fresh,
+        Some(before) => {
+            check_corpus(directory, &before, corpus)?;
+            RunRecord {
+                started: before.started,
+                training_seconds: before.training_seconds,
+                ..fresh
+            }
+        }
+    };
+    tracing::info!(%device, commit = record.git_commit, "session begins");
+    directory.write_record(&record)?;
+    Ok(record)
+}
+
+fn check_corpus(
+    directory: &RunDirectory,
+    record: &RunRecord,
+    corpus: &Corpus,
+) -> Result<(), TrainerError> {
+    if record.corpus_digest == corpus.content_hash {
+        return Ok(());
+    }
+    Err(TrainerError::OtherCorpus {
+        path: directory.path().to_owned(),
+        expected: record.corpus_digest.clone(),
+        found: corpus.content_hash.clone(),
+    })
+}
+
+fn latest_checkpoint(directory: &RunDirectory) -> Option<Checkpoint> {
+    let (checkpoint, damaged) = directory.checkpoints().load_latest();
+    for error in damaged {
+        tracing::warn!(%error, "checkpoint skipped");
+        eprintln!("warning: {error}; using the checkpoint before it");
+    }
+    checkpoint
+}
+
+fn interrupted(
+    request: &Request,
+    directory: &RunDirectory,
+    mut record: RunRecord,
+) -> Result<(), TrainerError> {
+    record.status = Status::Interrupted;
+    directory.write_record(&record)?;
+    let overrides: String = request
+        .overrides
+        .iter()
+        .map(|set| format!(" --set '{set}'"))
+        .collect();
+    println!(
+        "stopped; continue with: cargo run -p trainer -- {}{overrides} --resume",
+        request.config.display()
+    );
+    Ok(())
+}
+
+/// The protocol's parameters.
+pub fn protocol(experiment: &Experiment) -> Protocol {
+    let config = &experiment.evaluation;
+    Protocol {
+        contexts: config.context_lengths(experiment.train.context_length),
+        scored_tokens: config.scored_tokens,
+        windows_per_document: config.window_limit(),
+        bootstrap_samples: config.bootstrap_samples,
+    }
+}
+
+fn evaluation_file<'c>(
+    experiment: &Experiment,
+    corpus: &'c Corpus,
+) -> (&'c corpus::TokenFile, &'static str) {
+    match experiment.evaluation.split {
+        EvaluationSplit::Test => (&corpus.test, "test"),
+        EvaluationSplit::Valid => (&corpus.valid, "valid"),
+    }
+}
+
+/// Runs the evaluation; `None` if a signal stopped it.
+fn evaluate_with_progress(
+    experiment: &Experiment,
+    decoder: &Decoder,
+    corpus: &Corpus,
+    precision: decoder::Precision,
+    stop: &AtomicBool,
+) -> Result<Option<Evaluation>, TrainerError> {
+    let (file, split) = evaluation_file(experiment, corpus);
+    let bar = bar("evaluating {bar:24} {pos}/{len} tokens  {eta} left");
+    let result = evaluate(
+        decoder,
+        file,
+        split,
+        &corpus.tokenizer,
+        &protocol(experiment),
+        precision,
+        &mut |done, all| {
+            bar.set_length(all as u64);
+            bar.set_position(done as u64);
+            if stop.load(Ordering::Relaxed) {
+                ControlFlow::Break(())
+            } else {
+                ControlFlow::Continue(())
+            }
+        },
+    );
+    bar.finish_and_clear();
+    match result {
+        Ok(result) => Ok(Some(result)),
+        Err(evaluation::EvaluationError::Stopped) => Ok(None),
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn bar(template: &str) -> ProgressBar {
+    let bar = ProgressBar::new(0);
+    match ProgressStyle::with_template(template) {
+        Ok(style) => bar.with_style(style),
+        Err(_) => bar,
+    }
+}
+
+/// A flag that the first SIGINT or SIGTERM sets; a second one ends the process at once.
+fn stop_flag() -> Arc<AtomicBool> {
+    let flag = Arc::new(AtomicBool::new(false));
+    for signal in [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM] {
+        // The order matters: the shutdown is armed by the flag that the second handler sets.
+        let registered =
+            signal_hook::flag::register_conditional_shutdown(signal, 130, flag.clone())
+                .and_then(|_| signal_hook::flag::register(signal, flag.clone()));
+        if let Err(error) = registered {
+            tracing::warn!(%error, signal, "signals will end the process without a checkpoint");
+        }
+    }
+    flag
+}

@@ -1,0 +1,346 @@
+//! The training loop: steps from the last checkpoint to the last step.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
+
+use burn::module::Module;
+use burn::optim::{GradientsAccumulator, GradientsParams};
+use burn::tensor::{Device, Int, Tensor, TensorData};
+use burn_train::Interrupter;
+use corpus::{Corpus, Windows};
+use decoder::{Decoder, Execution, Positions, named_tensors};
+use evaluation::validation_loss;
+use experiment::Experiment;
+
+use crate::checkpoint::{Best, Checkpoint, Checkpoints, State};
+use crate::error::TrainerError;
+use crate::metrics::{Line, MetricsFile};
+use crate::monitor::{Monitor, Sample, View};
+use crate::optimizer::Optimizer;
+use crate::run_directory::RunDirectory;
+
+/// How a training session ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// All steps are done and saved.
+    Complete,
+    /// A signal came; everything up to now is saved.
+    Interrupted,
+}
+
+/// What does not change during a session.
+pub struct Setting<'a> {
+    /// The experiment.
+    pub experiment: &'a Experiment,
+    /// Its text.
+    pub corpus: &'a Corpus,
+    /// Its training windows.
+    pub windows: Windows,
+    /// Device without autodiff.
+    pub device: Device,
+    /// How the decoder is computed.
+    pub execution: Execution,
+    /// Where results go.
+    pub directory: &'a RunDirectory,
+    /// Set by a signal handler.
+    pub stop: Arc<AtomicBool>,
+    /// How progress is shown.
+    pub view: View,
+}
+
+/// A decoder in training: everything a checkpoint holds, on the device.
+pub struct Training<'a> {
+    setting: Setting<'a>,
+    decoder: Decoder,
+    optimizer: Optimizer,
+    positions: Positions,
+    checkpoints: Checkpoints,
+    step: usize,
+    best: Option<Best>,
+    /// Step of the last checkpoint written or read.
+    saved: Option<usize>,
+}
+
+/// Loss and gradients of one optimizer step.
+struct Gradients {
+    loss: f32,
+    norm: f64,
+    by_parameter: GradientsParams,
+}
+
+impl<'a> Training<'a> {
+    /// Random weights, or the weights and moments of `checkpoint`.
+    ///
+    /// # Errors
+    /// If the decoder cannot be built or the checkpoint does not fit it.
+    pub fn new(setting: Setting<'a>, checkpoint: Option<Checkpoint>) -> Result<Self, TrainerError> {
+        let experiment = setting.experiment;
+        let autodiff = setting.device.clone().autodiff();
+        let mut decoder = Decoder::new(experiment.model.clone(), experiment.seed, &autodiff)?;
+        let mut optimizer = Optimizer::new(&experiment.train);
+        let (mut step, mut best) = (0, None);
+        if let Some(checkpoint) = checkpoint {
+            check_spectra(&decoder, &checkpoint.state)?;
+            decoder = decoder::load_parameters(decoder, checkpoint.weights)?;
+            step = checkpoint.state.step;
+            best = checkpoint.state.best;
+            optimizer.restore(step, checkpoint.moments, &setting.device)?;
+        }
+        let positions = decoder
+            .positions(experiment.train.context_length, &setting.device)
+            .with_whole_masks(decoder.config(), &setting.device);
+        Ok(Self {
+            checkpoints: setting.directory.checkpoints(),
+            saved: (step > 0).then_some(step),
+            setting,
+            decoder,
+            optimizer,
+            positions,
+            step,
+            best,
+        })
+    }
+
+    /// The decoder, for evaluation.
+    pub fn into_decoder(self) -> Decoder {
+        self.decoder.valid()
+    }
+
+    /// Steps done.
+    pub fn step(&self) -> usize {
+        self.step
+    }
+
+    /// Trains until the last step or a signal.
+    ///
+    /// # Errors
+    /// If a loss or gradient is not finite, a checkpoint cannot be written, or the metrics cannot.
+    pub fn run(&mut self) -> Result<Outcome, TrainerError> {
+        let config = &self.setting.experiment.train;
+        let (steps, evaluate_every, checkpoint_every) =
+            (config.steps, config.evaluate_every, config.checkpoint_every);
+        let metrics_path = self.setting.directory.metrics_path();
+        let mut metrics = MetricsFile::continue_after(&metrics_path, self.step)
+            .map_err(TrainerError::io(&metrics_path))?;
+        let interrupter = Interrupter::new();
+        let mut monitor = Monitor::new(
+            self.setting.view,
+            &self.setting.experiment.name,
+            self.step,
+            steps,
+            interrupter.clone(),
+        );
+        let session = Session {
+            started: Instant::now(),
+            first_step: self.step,
+        };
+        while self.step < steps {
+            self.train_step(&session, &mut metrics, &mut monitor)?;
+            let last = self.step == steps;
+            let mut save = last || is_due(self.step, checkpoint_every);
+            if last || is_due(self.step, evaluate_every) {
+                save |= self.validate(&mut metrics, &mut monitor)?;
+            }
+            let stop = self.setting.stop.load(Ordering::Relaxed) || interrupter.should_stop();
+            if save || stop {
+                self.save()?;
+            }
+            if stop && !last {
+                monitor.finish();
+                return Ok(Outcome::Interrupted);
+            }
+        }
+        monitor.finish();
+        Ok(Outcome::Complete)
+    }
+
+    fn train_step(
+        &mut self,
+        session: &Session,
+        metrics: &mut MetricsFile,
+        monitor: &mut Monitor,
+    ) -> Result<(), TrainerError> {
+        let began = Instant::now();
+        let learning_rate = self.setting.experiment.train.learning_rate(self.step);
+        let gradients = self.gradients();
+        self.check_finite("loss", f64::from(gradients.loss))?;
+        self.check_finite("gradient norm", gradients.norm)?;
+        self.decoder = self.optimizer.step(
+            self.decoder.clone(),
+            gradients.by_parameter,
+            gradients.norm,
+            learning_rate,
+        );
+        self.step += 1;
+        let per_step = self.setting.experiment.train.tokens_per_step();
+        let line = Line::Step {
+            step: self.step,
+            tokens: self.step * per_step,
+            loss: gradients.loss,
+            gradient_norm: gradients.norm,
+            learning_rate,
+            seconds: began.elapsed().as_secs_f64(),
+        };
+        metrics
+            .write(&line)
+            .map_err(TrainerError::io(metrics.path()))?;
+        monitor.step(Sample {
+            step: self.step,
+            loss: f64::from(gradients.loss),
+            learning_rate,
+            tokens_per_second: session.tokens_per_second(self.step, per_step),
+        });
+        Ok(())
+    }
+
+    /// Loss and gradients of the next step's batch, micro-batch by micro-batch.
+    fn gradients(&self) -> Gradients {
+        let config = &self.setting.experiment.train;
+        let micro_batches = config.micro_batches_per_step();
+        let first_sample = (self.step * config.batch_size) as u64;
+        let mut accumulator = GradientsAccumulator::new();
+        let mut losses: Vec<Tensor<1>> = Vec::with_capacity(micro_batches);
+        for micro in 0..micro_batches {
+            let first = first_sample + (micro * config.micro_batch_size) as u64;
+            let loss = self.loss(first, config.micro_batch_size) / micro_batches as f64;
+            losses.push(loss.clone().inner());
+            let gradients = GradientsParams::from_grads(loss.backward(), &self.decoder);
+            accumulator.accumulate(&self.decoder, gradients);
+        }
+        let by_parameter = accumulator.grads();
+        Gradients {
+            norm: Optimizer::gradient_norm(&self.decoder, &by_parameter),
+            loss: Tensor::cat(losses, 0).into_data().iter::<f32>().sum(),
+            by_parameter,
+        }
+    }
+
+    /// Mean negative log-likelihood of `count` windows from `first_sample` on, `[1]`.
+    fn loss(&self, first_sample: u64, count: usize) -> Tensor<1> {
+        let batch = self.setting.windows.batch(first_sample, count);
+        let device = &self.setting.device;
+        let tokens = batch.batch * batch.length;
+        let inputs: Tensor<2, Int> = Tensor::from_data(
+            TensorData::new(batch.inputs, [batch.batch, batch.length]),
+            device,
+        );
+        let targets: Tensor<1, Int> =
+            Tensor::from_data(TensorData::new(batch.targets, [tokens]), device);
+        let execution = self.setting.execution;
+        let hidden = self.decoder.hidden_states(inputs, &self.positions, execution);
+        self.decoder
+            .token_losses(hidden, targets, execution.precision)
+            .mean()
+    }
+
+    fn check_finite(&self, what: &'static str, value: f64) -> Result<(), TrainerError> {
+        if value.is_finite() {
+            return Ok(());
+        }
+        let kept = match self.saved {
+            Some(step) => format!("the last good checkpoint is {}", self.checkpoints.path(step).display()),
+            None => "no checkpoint had been written yet".to_owned(),
+        };
+        Err(TrainerError::Diverged {
+            step: self.step + 1,
+            what,
+            value,
+            kept,
+        })
+    }
+
+    /// Measures and records the validation loss; true if it is the best so far.
+    fn validate(
+        &mut self,
+        metrics: &mut MetricsFile,
+        monitor: &mut Monitor,
+    ) -> Result<bool, TrainerError> {
+        let config = &self.setting.experiment.train;
+        let loss = validation_loss(
+            &self.decoder.valid(),
+            &self.setting.corpus.valid,
+            self.setting.corpus.tokenizer.bos(),
+            config.context_length,
+            config.evaluation_windows,
+            self.setting.execution.precision,
+        )?;
+        let step = self.step;
+        let line = Line::Validation {
+            step,
+            validation_loss: loss,
+        };
+        metrics
+            .write(&line)
+            .map_err(TrainerError::io(metrics.path()))?;
+        monitor.validation(step, loss);
+        tracing::info!(step, loss, "validation");
+        let is_best = self.best.is_none_or(|best| loss < best.loss);
+        if is_best {
+            self.best = Some(Best { step, loss });
+        }
+        Ok(is_best)
+    }
+
+    fn save(&mut self) -> Result<(), TrainerError> {
+        let checkpoint = Checkpoint {
+            weights: named_tensors(&self.decoder),
+            moments: self.optimizer.moments(),
+            state: State {
+                step: self.step,
+                best: self.best,
+                spectra: spectra(&self.decoder),
+            },
+        };
+        let path = self.checkpoints.save(&checkpoint)?;
+        tracing::info!(step = self.step, path = %path.display(), "checkpoint");
+        self.saved = Some(self.step);
+        let keep = self.setting.experiment.train.keep_checkpoints;
+        self.checkpoints.prune(keep, self.best.map(|best| best.step));
+        Ok(())
+    }
+}
+
+/// One process's part of a run.
+struct Session {
+    started: Instant,
+    first_step: usize,
+}
+
+impl Session {
+    fn tokens_per_second(&self, step: usize, tokens_per_step: usize) -> f64 {
+        let tokens = (step - self.first_step) * tokens_per_step;
+        tokens as f64 / self.started.elapsed().as_secs_f64()
+    }
+}
+
+fn is_due(step: usize, every: usize) -> bool {
+    every > 0 && step.is_multiple_of(every)
+}
+
+/// Fingerprints of the frequency tables by layer kind.
+fn spectra(decoder: &Decoder) -> std::collections::BTreeMap<String, String> {
+    decoder
+        .encodings()
+        .iter()
+        .filter_map(|(kind, encoding)| {
+            let spectrum = encoding.spectrum()?;
+            Some((kind.clone(), format!("{:016x}", spectrum.fingerprint())))
+        })
+        .collect()
+}
+
+/// Refuses weights that were trained under other frequencies: they would load and give nonsense.
+///
+/// # Errors
+/// Naming the first layer kind that differs.
+pub fn check_spectra(decoder: &Decoder, state: &State) -> Result<(), TrainerError> {
+    let expected = spectra(decoder);
+    let kinds = expected.keys().chain(state.spectra.keys());
+    for kind in kinds {
+        if expected.get(kind) != state.spectra.get(kind) {
+            return Err(TrainerError::OtherEncoding { kind: kind.clone() });
+        }
+    }
+    Ok(())
+}

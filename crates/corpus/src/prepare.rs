@@ -1,7 +1,7 @@
 //! From a [`DataConfig`] to token files.
 
 use std::path::Path;
-use std::sync::mpsc;
+use std::sync::{Arc, mpsc};
 
 use rayon::prelude::*;
 use sha2::{Digest, Sha256};
@@ -17,8 +17,8 @@ use crate::tokenizer::Tokenizer;
 /// A corpus ready to be trained and evaluated on.
 #[derive(Debug)]
 pub struct Corpus {
-    /// Tokens to train on.
-    pub train: TokenFile,
+    /// Tokens to train on; shared with the [`crate::Windows`] made of it.
+    pub train: Arc<TokenFile>,
     /// Tokens to look at while training; may hold no documents.
     pub valid: TokenFile,
     /// Tokens for the final numbers; may hold no documents.
@@ -77,7 +77,7 @@ pub fn prepare(config: &DataConfig, progress: &dyn Fn(Progress)) -> Result<Corpu
         }
     };
     Ok(Corpus {
-        train,
+        train: Arc::new(train),
         valid,
         test,
         tokenizer,

@@ -100,7 +100,7 @@ pub fn named_tensors(decoder: &Decoder) -> Vec<NamedTensor> {
             let data = param.val().into_data();
             self.0.push(NamedTensor {
                 name: name.to_owned(),
-                shape: data.shape.to_vec(),
+                shape: data.shape().to_vec(),
                 values: data.iter::<f32>().collect(),
             });
         }

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 pub enum Precision {
     /// 32-bit floats throughout.
     F32,
-    /// bfloat16 inputs, f32 results.
+    /// bfloat16 inputs; sums are f32 inside the product, results are rounded to bfloat16 and widened.
     Bf16,
 }
 
@@ -25,7 +25,7 @@ impl Precision {
         }
     }
 
-    /// `a @ b` over the last two dimensions; the result is f32.
+    /// `a @ b` over the last two dimensions, as an f32 tensor.
     pub(crate) fn matmul<const R: usize>(self, a: Tensor<R>, b: Tensor<R>) -> Tensor<R> {
         match self {
             Self::F32 => a.matmul(b),

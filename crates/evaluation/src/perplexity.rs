@@ -3,7 +3,7 @@
 use std::ops::ControlFlow;
 
 use corpus::{CorpusError, TokenFile, Tokenizer, evaluation_windows};
-use decoder::{Decoder, Precision};
+use decoder::Decoder;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
@@ -109,7 +109,6 @@ pub fn evaluate(
     split: &str,
     tokenizer: &Tokenizer,
     protocol: &Protocol,
-    precision: Precision,
     progress: &mut dyn FnMut(usize, usize) -> ControlFlow<()>,
 ) -> Result<Evaluation, EvaluationError> {
     let windows = windows(file, protocol)?;
@@ -122,7 +121,7 @@ pub fn evaluate(
         // At the longest context every position's loss is wanted; below it, the final tokens' only.
         let longest = context == protocol.window();
         let scored = if longest { context } else { protocol.scored_tokens };
-        let scorer = Scorer::new(decoder, tokenizer.bos(), context, precision);
+        let scorer = Scorer::new(decoder, tokenizer.bos(), context);
         let mut losses = Vec::with_capacity(windows.ends.len());
         for batch in windows.ends.chunks(scorer.batch_for(protocol.window())) {
             let ends: Vec<usize> = batch.iter().map(|(_, end)| *end).collect();
@@ -163,7 +162,6 @@ pub fn validation_loss(
     bos: u32,
     length: usize,
     count: usize,
-    precision: Precision,
 ) -> Result<f64, EvaluationError> {
     let windows = evaluation_windows(file, length, None)?;
     let stride = windows.len().div_ceil(count.max(1));
@@ -172,7 +170,7 @@ pub fn validation_loss(
         .step_by(stride)
         .map(|window| window.start + length)
         .collect();
-    let scorer = Scorer::new(decoder, bos, length, precision);
+    let scorer = Scorer::new(decoder, bos, length);
     let (mut sum, mut tokens) = (0.0, 0usize);
     for batch in ends.chunks(scorer.batch_for(4096)) {
         for losses in scorer.score(file, batch, length) {

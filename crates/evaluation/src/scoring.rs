@@ -20,15 +20,16 @@ pub(crate) struct Scorer<'a> {
 }
 
 impl<'a> Scorer<'a> {
-    /// Evaluation always runs the reference attention: accelerated inference kernels may use
-    /// f16 fragments whatever the data type is, and a perplexity must not depend on the device.
-    pub fn new(decoder: &'a Decoder, bos: u32, length: usize, precision: Precision) -> Self {
+    /// Evaluation always runs in f32 on the reference attention: accelerated inference kernels may
+    /// use f16 fragments whatever the data type is, and a perplexity must not depend on how fast the
+    /// model was trained.
+    pub fn new(decoder: &'a Decoder, bos: u32, length: usize) -> Self {
         let device = decoder.device();
         let per_query = decoder.config().num_attention_heads * length;
         Self {
             positions: decoder.positions(length, &device),
             execution: Execution {
-                precision,
+                precision: Precision::F32,
                 attention: AttentionPath::Reference,
                 query_chunk: (SCORES / per_query).clamp(1, length),
             },

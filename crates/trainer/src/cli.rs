@@ -51,7 +51,7 @@ pub enum Command {
     Eval {
         /// The run directory
         run: PathBuf,
-        /// Override a key of [evaluation], for example --set evaluation.windows_per_document=4;
+        /// Override a key of the run's config, for example --set evaluation.windows_per_document=4;
         /// the result is then shown but not stored
         #[arg(long = "set", value_name = "KEY=VALUE")]
         overrides: Vec<String>,

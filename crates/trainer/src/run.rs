@@ -93,9 +93,7 @@ pub fn train(request: &Request) -> Result<(), TrainerError> {
     let decoder = training.into_decoder();
     record.weights_sha256 = Some(weights_digest(&decoder::named_tensors(&decoder)));
     directory.write_record(&record)?;
-    let precision = execution.precision;
-    let Some(result) = evaluate_with_progress(&experiment, &decoder, &corpus, precision, &stop)?
-    else {
+    let Some(result) = evaluate_with_progress(&experiment, &decoder, &corpus, &stop)? else {
         return interrupted(request, &directory, record);
     };
     directory.write_evaluation(&result)?;
@@ -113,7 +111,6 @@ pub fn train(request: &Request) -> Result<(), TrainerError> {
 /// Everything that can go wrong, in the user's words.
 pub fn evaluate_run(path: &Path, overrides: &[String]) -> Result<(), TrainerError> {
     let directory = RunDirectory::open(path)?;
-    let trained = directory.experiment()?;
     let Loaded {
         mut experiment,
         sources,
@@ -124,7 +121,6 @@ pub fn evaluate_run(path: &Path, overrides: &[String]) -> Result<(), TrainerErro
     }
     let selected = select_device(&experiment.run.device, &sources)?;
     println!("{}", selected.line());
-    let execution = execution(&experiment, &selected, &sources)?;
     let corpus = prepare_corpus(&experiment, &sources)?;
     if let Some(record) = directory.record() {
         check_corpus(&directory, &record, &corpus)?;
@@ -137,13 +133,11 @@ pub fn evaluate_run(path: &Path, overrides: &[String]) -> Result<(), TrainerErro
     check_spectra(&decoder, &checkpoint.state)?;
     let decoder = decoder::load_parameters(decoder, checkpoint.weights)?;
     let stop = stop_flag();
-    let precision = execution.precision;
-    let Some(result) = evaluate_with_progress(&experiment, &decoder, &corpus, precision, &stop)?
-    else {
+    let Some(result) = evaluate_with_progress(&experiment, &decoder, &corpus, &stop)? else {
         return Ok(());
     };
-    // The run's own protocol belongs to the run; another one is only shown.
-    if experiment.evaluation == trained.evaluation {
+    // What the run's own config says belongs to the run; anything else is only shown.
+    if overrides.is_empty() {
         directory.write_evaluation(&result)?;
     }
     println!("\n{}", table::evaluation(&experiment.name, &result));
@@ -250,7 +244,7 @@ fn training_windows(
     sources: &Sources,
 ) -> Result<Windows, TrainerError> {
     let windows = Windows::new(
-        Arc::new(corpus.train.clone()),
+        corpus.train.clone(),
         experiment.train.context_length,
         corpus.tokenizer.bos(),
         experiment.seed,
@@ -376,7 +370,6 @@ fn evaluate_with_progress(
     experiment: &Experiment,
     decoder: &Decoder,
     corpus: &Corpus,
-    precision: decoder::Precision,
     stop: &AtomicBool,
 ) -> Result<Option<Evaluation>, TrainerError> {
     let (file, split) = evaluation_file(experiment, corpus);
@@ -387,7 +380,6 @@ fn evaluate_with_progress(
         split,
         &corpus.tokenizer,
         &protocol(experiment),
-        precision,
         &mut |done, all| {
             bar.set_length(all as u64);
             bar.set_position(done as u64);

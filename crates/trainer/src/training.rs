@@ -263,7 +263,6 @@ impl<'a> Training<'a> {
             self.setting.corpus.tokenizer.bos(),
             config.context_length,
             config.evaluation_windows,
-            self.setting.execution.precision,
         )?;
         let step = self.step;
         let line = Line::Validation {

@@ -1,11 +1,13 @@
 //! Evaluation windows: where, how many, and none that cross documents.
 
+use std::sync::Arc;
+
 use corpus::{TokenFile, evaluation_windows};
 use proptest::prelude::*;
 
 use crate::support::corpus_of;
 
-fn file_of(lengths: &[usize]) -> TokenFile {
+fn file_of(lengths: &[usize]) -> Arc<TokenFile> {
     let texts: Vec<String> = lengths.iter().map(|length| "x".repeat(*length)).collect();
     let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
     corpus_of(&texts).0.train

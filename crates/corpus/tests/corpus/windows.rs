@@ -29,7 +29,7 @@ fn try_windows(
     let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
     // The map outlives its folder: a removed file stays until it is unmapped.
     let (corpus, _folder) = corpus_of(&texts);
-    Windows::new(Arc::new(corpus.train), length, BOS, seed)
+    Windows::new(corpus.train, length, BOS, seed)
 }
 
 fn places(windows: &Windows, samples: std::ops::Range<u64>) -> Vec<(usize, usize)> {
@@ -71,7 +71,7 @@ fn order_is_that_of_another_implementation() {
 #[test]
 fn inputs_are_targets_one_later_after_bos() {
     let (corpus, _folder) = corpus_of(&["abcdefgh"]);
-    let windows = Windows::new(Arc::new(corpus.train), 8, BOS, 0).expect("windows");
+    let windows = Windows::new(corpus.train, 8, BOS, 0).expect("windows");
     let window = windows.sample(0);
     let letters: Vec<u32> = (b'a'..=b'h').map(u32::from).collect();
     assert_eq!(window.targets, letters);

@@ -26,7 +26,7 @@ fn loss(decoder: &Decoder, execution: Execution) -> Tensor<1> {
 }
 
 /// Gradients by parameter name.
-fn gradients(decoder: &Decoder, execution: Execution) -> Vec<(String, Vec<f32>)> {
+pub fn gradients(decoder: &Decoder, execution: Execution) -> Vec<(String, Vec<f32>)> {
     struct Collect(GradientsParams, Vec<(String, Vec<f32>)>);
     impl ParameterVisitor for Collect {
         fn visit<const R: usize>(&mut self, name: &str, param: &Param<Tensor<R>>) {

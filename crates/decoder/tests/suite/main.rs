@@ -5,3 +5,4 @@ mod gradients;
 mod host;
 mod identities;
 mod parity;
+mod vulkan;

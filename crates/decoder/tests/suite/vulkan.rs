@@ -1,0 +1,68 @@
+//! The decoder on a GPU through wgpu agrees with the CPU: forward, gradients, on both attention paths.
+//!
+//! Any device that wgpu finds will do, a real GPU first, else a software rasterizer (Debian's
+//! `mesa-vulkan-drivers`). Where there is none the tests say so and pass: `make test-vulkan` sets
+//! `REQUIRE_VULKAN=1`, which turns that into a failure.
+
+use burn::tensor::{Device, DeviceKind, DeviceType};
+use decoder::{Decoder, DecoderConfig, Execution, load_parameters, named_tensors};
+use positional::EncodingConfig;
+
+use crate::common::{assert_close, everything, fused, logits, reference, small, tokens};
+use crate::gradients::gradients;
+
+fn device() -> Option<Device> {
+    let found = Device::enumerate(DeviceType::Wgpu).into_vec();
+    let software = Device::wgpu(DeviceKind::Cpu);
+    let device = found
+        .iter()
+        .find(|device| **device != software)
+        .or(found.first())
+        .cloned();
+    if device.is_none() {
+        assert!(
+            std::env::var_os("REQUIRE_VULKAN").is_none(),
+            "REQUIRE_VULKAN is set, but wgpu finds no device"
+        );
+        eprintln!("SKIPPED: wgpu finds no device (Debian: apt-get install mesa-vulkan-drivers)");
+    }
+    device
+}
+
+/// The same weights on the CPU and on `device`.
+fn pair(config: &DecoderConfig, device: &Device) -> (Decoder, Decoder) {
+    let on = |device: &Device| Decoder::new(config.clone(), 3, device).expect("valid config");
+    let cpu = on(&Device::flex().autodiff());
+    let gpu = on(&device.clone().autodiff());
+    let gpu = load_parameters(gpu, named_tensors(&cpu)).expect("same parameters");
+    (cpu, gpu)
+}
+
+fn assert_agrees(config: &DecoderConfig, execution: Execution) {
+    let Some(device) = device() else { return };
+    let (cpu, gpu) = pair(config, &device);
+    let batch = tokens(2, 13);
+    let expected = logits(&cpu, &batch, reference(usize::MAX));
+    assert_close(&logits(&gpu, &batch, execution), &expected, 1e-4);
+    let expected = gradients(&cpu, reference(usize::MAX));
+    for ((name, a), (_, b)) in gradients(&gpu, execution).into_iter().zip(expected) {
+        let size = b.iter().map(|g| g * g).sum::<f32>().sqrt();
+        let difference = a.iter().zip(&b).map(|(a, b)| (a - b).powi(2)).sum::<f32>().sqrt();
+        assert!(difference <= 1e-3 * size + 1e-6, "{name}: off by {difference} of {size}");
+    }
+}
+
+#[test]
+fn vulkan_forward_and_gradients_reference() {
+    assert_agrees(&small(EncodingConfig::new("prope")), reference(usize::MAX));
+}
+
+#[test]
+fn vulkan_forward_and_gradients_fused() {
+    assert_agrees(&small(EncodingConfig::new("prope")), fused());
+}
+
+#[test]
+fn vulkan_forward_and_gradients_of_every_option() {
+    assert_agrees(&everything(), reference(4));
+}

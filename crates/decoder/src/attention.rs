@@ -1,10 +1,10 @@
 //! Causal self-attention of one layer.
 
 use burn::module::{Module, Param};
+use burn::tensor::Tensor;
 use burn::tensor::activation::softmax;
 use burn::tensor::module::attention as fused_attention;
 use burn::tensor::ops::AttentionModuleOptions;
-use burn::tensor::Tensor;
 use serde::{Deserialize, Serialize};
 
 use crate::block::RmsNorm;
@@ -75,8 +75,8 @@ impl Attention {
         let std = (width as f64).powf(-0.5);
         // Residual projections shrink with depth so that the sum over layers keeps its variance
         // (GPT-2's rule); two of them a layer.
-        let out_std = ((heads * head_dim) as f64).powf(-0.5)
-            / (2.0 * config.num_hidden_layers as f64).sqrt();
+        let out_std =
+            ((heads * head_dim) as f64).powf(-0.5) / (2.0 * config.num_hidden_layers as f64).sqrt();
         let matrix = |name: &str, inputs, outputs, std| {
             init.normal(&format!("{path}.{name}"), [inputs, outputs], std)
         };
@@ -111,7 +111,12 @@ impl Attention {
         positions: &KindPositions,
         execution: Execution,
     ) -> Tensor<2> {
-        let Shape { heads, kv_heads, head_dim, .. } = self.shape;
+        let Shape {
+            heads,
+            kv_heads,
+            head_dim,
+            ..
+        } = self.shape;
         let rows = x.dims()[0]; // N
         let length = rows / batch; // T
         let precision = execution.precision;
@@ -234,7 +239,10 @@ pub fn attend(
         })
         .collect();
     if mixed.len() == 1 {
-        return mixed.into_iter().next().unwrap_or_else(|| Tensor::zeros([0; 4], &device));
+        return mixed
+            .into_iter()
+            .next()
+            .unwrap_or_else(|| Tensor::zeros([0; 4], &device));
     }
     Tensor::cat(mixed, 1) // [B, T, H, D]
 }

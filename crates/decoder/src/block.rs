@@ -1,8 +1,8 @@
 //! One block: attention and a gated feed-forward layer around the residual stream.
 
 use burn::module::{Module, Param};
-use burn::tensor::activation::sigmoid;
 use burn::tensor::Tensor;
+use burn::tensor::activation::sigmoid;
 
 use crate::attention::{Attention, Execution};
 use crate::config::{DecoderConfig, NormGain};
@@ -61,8 +61,7 @@ impl Mlp {
     fn new(config: &DecoderConfig, path: &str, init: &Initializer<'_>) -> Self {
         let (width, inner) = (config.hidden_size, config.intermediate_size);
         let std = (width as f64).powf(-0.5);
-        let out_std =
-            (inner as f64).powf(-0.5) / (2.0 * config.num_hidden_layers as f64).sqrt();
+        let out_std = (inner as f64).powf(-0.5) / (2.0 * config.num_hidden_layers as f64).sqrt();
         Self {
             gate_proj: init.normal(&format!("{path}.gate_proj"), [width, inner], std),
             up_proj: init.normal(&format!("{path}.up_proj"), [width, inner], std),

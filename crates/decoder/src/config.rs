@@ -226,10 +226,7 @@ impl DecoderConfig {
                 let known: Vec<_> = self.layers.keys().map(String::as_str).collect();
                 return Err(DecoderError::invalid(
                     "pattern",
-                    format!(
-                        "`{name}` is not a layer kind; known: {}",
-                        known.join(", ")
-                    ),
+                    format!("`{name}` is not a layer kind; known: {}", known.join(", ")),
                 ));
             }
         }

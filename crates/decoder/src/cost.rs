@@ -52,8 +52,7 @@ impl DecoderConfig {
     pub fn training_bytes(&self, tokens: usize, length: usize) -> f64 {
         let states = 4.0 * self.num_parameters() as f64;
         let scores_per_token = self.num_attention_heads * length;
-        let per_layer =
-            16 * self.hidden_size + 6 * self.intermediate_size + 4 * scores_per_token;
+        let per_layer = 16 * self.hidden_size + 6 * self.intermediate_size + 4 * scores_per_token;
         let per_token = self.num_hidden_layers * per_layer + 4 * self.vocab_size;
         4.0 * (states + tokens as f64 * per_token as f64)
     }
@@ -85,7 +84,13 @@ mod tests {
 
     #[test]
     fn visible_keys_by_counting() {
-        for (length, window) in [(7, None), (7, Some(3)), (7, Some(100)), (1, None), (5, Some(1))] {
+        for (length, window) in [
+            (7, None),
+            (7, Some(3)),
+            (7, Some(100)),
+            (1, None),
+            (5, Some(1)),
+        ] {
             let counted: usize = (0..length)
                 .map(|i: usize| (i + 1).min(window.unwrap_or(usize::MAX)))
                 .sum();

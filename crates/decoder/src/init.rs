@@ -28,8 +28,16 @@ impl Initializer<'_> {
     }
 
     fn parameter<const R: usize>(&self, data: TensorData) -> Param<Tensor<R>> {
-        let tensor = Tensor::from_data(data, self.device).require_grad();
-        Param::initialized(ParamId::new(), tensor)
+        Param::initialized(ParamId::new(), leaf(Tensor::from_data(data, self.device)))
+    }
+}
+
+/// A leaf of the graph where its device records one, else a plain tensor.
+pub(crate) fn leaf<const R: usize>(tensor: Tensor<R>) -> Tensor<R> {
+    if tensor.is_autodiff() {
+        tensor.require_grad()
+    } else {
+        tensor
     }
 }
 

@@ -6,6 +6,7 @@ use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
 use burn::tensor::{Tensor, TensorData};
 use thiserror::Error;
 
+use crate::init::leaf;
 use crate::model::Decoder;
 
 /// A parameter's value on the host.
@@ -83,13 +84,19 @@ impl<T: ParameterMapper> ModuleMapper for Paths<'_, T> {
 
 /// Visits every parameter with its name.
 pub fn for_each_parameter(decoder: &Decoder, visitor: &mut impl ParameterVisitor) {
-    decoder.visit(&mut Paths { path: Vec::new(), inner: visitor });
+    decoder.visit(&mut Paths {
+        path: Vec::new(),
+        inner: visitor,
+    });
 }
 
 /// Replaces every parameter.
 #[must_use]
 pub fn map_parameters(decoder: Decoder, mapper: &mut impl ParameterMapper) -> Decoder {
-    decoder.map(&mut Paths { path: Vec::new(), inner: mapper })
+    decoder.map(&mut Paths {
+        path: Vec::new(),
+        inner: mapper,
+    })
 }
 
 /// Copies every parameter to the host.
@@ -122,7 +129,8 @@ pub fn load_parameters(decoder: Decoder, values: Vec<NamedTensor>) -> Result<Dec
     impl ParameterMapper for Load {
         fn map<const R: usize>(&mut self, name: &str, param: Param<Tensor<R>>) -> Param<Tensor<R>> {
             let Some(value) = self.values.remove(name) else {
-                self.error.get_or_insert(LoadError::Missing(name.to_owned()));
+                self.error
+                    .get_or_insert(LoadError::Missing(name.to_owned()));
                 return param;
             };
             let expected = param.val().dims();
@@ -136,7 +144,7 @@ pub fn load_parameters(decoder: Decoder, values: Vec<NamedTensor>) -> Result<Dec
             }
             param.map(|old| {
                 let data = TensorData::new(value.values, expected);
-                Tensor::from_data(data, &old.device()).require_grad()
+                leaf(Tensor::from_data(data, &old.device()))
             })
         }
     }

@@ -75,14 +75,8 @@ impl Positions {
                 config.num_attention_heads / config.kv_heads_of(kind),
             );
             let all = 0..self.length;
-            tables.whole_offsets = Some(tables.offsets(
-                all.clone(),
-                all,
-                kind.sliding_window,
-                heads,
-                groups,
-                device,
-            ));
+            tables.whole_offsets =
+                Some(tables.offsets(all.clone(), all, kind.sliding_window, heads, groups, device));
         }
         self
     }
@@ -140,7 +134,11 @@ impl KindPositions {
         groups: usize,
         device: &Device,
     ) -> Tensor<4> {
-        let kv_heads = if self.bias.is_some() { heads / groups } else { 1 };
+        let kv_heads = if self.bias.is_some() {
+            heads / groups
+        } else {
+            1
+        };
         let mut values = Vec::with_capacity(kv_heads * groups * queries.len() * keys.len());
         for head in 0..kv_heads * groups {
             let bias = self.bias.as_ref().map(|table| &table[head]);

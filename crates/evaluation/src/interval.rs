@@ -109,8 +109,12 @@ mod tests {
 
     #[test]
     fn spread_between_documents_widens_the_interval_more_than_within() {
-        let within: Vec<_> = (0..40).map(|i| score(i / 10, 10.0 + f64::from(u8::from(i % 2 == 0)))).collect();
-        let between: Vec<_> = (0..40).map(|i| score(i / 10, 10.0 + f64::from(u8::from(i / 10 % 2 == 0)))).collect();
+        let within: Vec<_> = (0..40)
+            .map(|i| score(i / 10, 10.0 + f64::from(u8::from(i % 2 == 0))))
+            .collect();
+        let between: Vec<_> = (0..40)
+            .map(|i| score(i / 10, 10.0 + f64::from(u8::from(i / 10 % 2 == 0))))
+            .collect();
         let width = |w: &[WindowScore]| {
             let i = perplexity_interval(w, 10, 2000).expect("enough windows");
             i.high - i.low
@@ -122,10 +126,18 @@ mod tests {
     fn mean_of_normals_is_covered_as_theory_says() {
         // 64 one-window documents of nll 10 and 12: the mean's standard error is 1/8, so the
         // log-perplexity per token (10 tokens) has a 95% interval of about 1.1 ± 1.96/80.
-        let windows: Vec<_> = (0..64).map(|i| score(i, if i % 2 == 0 { 10.0 } else { 12.0 })).collect();
+        let windows: Vec<_> = (0..64)
+            .map(|i| score(i, if i % 2 == 0 { 10.0 } else { 12.0 }))
+            .collect();
         let interval = perplexity_interval(&windows, 10, 20_000).expect("enough windows");
-        assert!((interval.low.ln() - (1.1 - 0.0245)).abs() < 2e-3, "{interval:?}");
-        assert!((interval.high.ln() - (1.1 + 0.0245)).abs() < 2e-3, "{interval:?}");
+        assert!(
+            (interval.low.ln() - (1.1 - 0.0245)).abs() < 2e-3,
+            "{interval:?}"
+        );
+        assert!(
+            (interval.high.ln() - (1.1 + 0.0245)).abs() < 2e-3,
+            "{interval:?}"
+        );
     }
 
     #[test]

@@ -11,6 +11,9 @@ use crate::interval::{Interval, WindowScore, perplexity_interval};
 use crate::protocol::{PROTOCOL_NAME, PROTOCOL_VERSION, Protocol};
 use crate::scoring::Scorer;
 
+/// Tokens that validation scores at once on each worker.
+const VALIDATION_TOKENS: usize = 4096;
+
 /// Why an evaluation could not run.
 #[derive(Debug, Error)]
 pub enum EvaluationError {
@@ -98,7 +101,7 @@ struct Windows {
     ends: Vec<(usize, usize)>,
 }
 
-/// Runs the final-tokens protocol; `progress` is told (done, all) input tokens
+/// Runs the final-tokens protocol on `workers` threads; `progress` is told (done, all) input tokens
 /// and may stop it.
 ///
 /// # Errors
@@ -109,6 +112,7 @@ pub fn evaluate(
     split: &str,
     tokenizer: &Tokenizer,
     protocol: &Protocol,
+    workers: usize,
     progress: &mut dyn FnMut(usize, usize) -> ControlFlow<()>,
 ) -> Result<Evaluation, EvaluationError> {
     let windows = windows(file, protocol)?;
@@ -120,12 +124,17 @@ pub fn evaluate(
     for &context in &protocol.contexts {
         // At the longest context every position's loss is wanted; below it, the final tokens' only.
         let longest = context == protocol.window();
-        let scored = if longest { context } else { protocol.scored_tokens };
+        let scored = if longest {
+            context
+        } else {
+            protocol.scored_tokens
+        };
         let scorer = Scorer::new(decoder, tokenizer.bos(), context);
         let mut losses = Vec::with_capacity(windows.ends.len());
-        for batch in windows.ends.chunks(scorer.batch_for(protocol.window())) {
+        let at_once = workers * scorer.batch_for(protocol.window());
+        for batch in windows.ends.chunks(at_once) {
             let ends: Vec<usize> = batch.iter().map(|(_, end)| *end).collect();
-            losses.extend(scorer.score(file, &ends, scored));
+            losses.extend(scorer.score_in_parallel(file, &ends, scored, workers));
             done += ends.len() * context;
             if progress(done, all_tokens).is_break() {
                 return Err(EvaluationError::Stopped);
@@ -152,7 +161,8 @@ pub fn evaluate(
     })
 }
 
-/// Mean loss in nats per token over up to `count` windows of `length` tokens, all tokens scored.
+/// Mean loss in nats per token over up to `count` windows of `length` tokens, all tokens scored, on
+/// `workers` threads.
 ///
 /// # Errors
 /// If no document holds a window.
@@ -162,6 +172,7 @@ pub fn validation_loss(
     bos: u32,
     length: usize,
     count: usize,
+    workers: usize,
 ) -> Result<f64, EvaluationError> {
     let windows = evaluation_windows(file, length, None)?;
     let stride = windows.len().div_ceil(count.max(1));
@@ -172,8 +183,8 @@ pub fn validation_loss(
         .collect();
     let scorer = Scorer::new(decoder, bos, length);
     let (mut sum, mut tokens) = (0.0, 0usize);
-    for batch in ends.chunks(scorer.batch_for(4096)) {
-        for losses in scorer.score(file, batch, length) {
+    for batch in ends.chunks(workers * scorer.batch_for(VALIDATION_TOKENS)) {
+        for losses in scorer.score_in_parallel(file, batch, length, workers) {
             sum += losses.iter().map(|loss| f64::from(*loss)).sum::<f64>();
             tokens += losses.len();
         }
@@ -257,7 +268,10 @@ fn position_buckets(losses: &[Vec<f32>]) -> Vec<PositionBucket> {
     let (mut first, mut end) = (0, 1);
     while first < length {
         let end_here = end.min(length);
-        let total: f64 = losses.iter().map(|window| sum(&window[first..end_here])).sum();
+        let total: f64 = losses
+            .iter()
+            .map(|window| sum(&window[first..end_here]))
+            .sum();
         let tokens = losses.len() * (end_here - first);
         buckets.push(PositionBucket {
             first,

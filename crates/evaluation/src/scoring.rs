@@ -45,6 +45,34 @@ impl<'a> Scorer<'a> {
         (tokens / self.length).max(1)
     }
 
+    /// [`Self::score`] with the windows shared out over `workers` threads: Burn's CPU backend runs
+    /// elementwise operations on one. A window's losses do not depend on who its neighbours are.
+    pub fn score_in_parallel(
+        &self,
+        file: &TokenFile,
+        ends: &[usize],
+        scored: usize,
+        workers: usize,
+    ) -> Vec<Vec<f32>> {
+        let share = ends.len().div_ceil(workers).max(1);
+        if share == ends.len() {
+            return self.score(file, ends, scored);
+        }
+        std::thread::scope(|scope| {
+            let threads: Vec<_> = ends
+                .chunks(share)
+                .map(|ends| scope.spawn(move || self.score(file, ends, scored)))
+                .collect();
+            threads
+                .into_iter()
+                .flat_map(|thread| match thread.join() {
+                    Ok(losses) => losses,
+                    Err(panic) => std::panic::resume_unwind(panic),
+                })
+                .collect()
+        })
+    }
+
     /// Negative log-likelihoods in nats of the last `scored` tokens of each window; a window is
     /// the `length` tokens that end at `end` (exclusive) in `file`.
     pub fn score(&self, file: &TokenFile, ends: &[usize], scored: usize) -> Vec<Vec<f32>> {

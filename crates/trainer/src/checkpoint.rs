@@ -189,8 +189,8 @@ impl Checkpoints {
         let weights = from_safetensors(&folder.join(MODEL), &read(MODEL)?)?;
         let moments = from_safetensors(&folder.join(OPTIMIZER), &read(OPTIMIZER)?)?;
         let state_path = folder.join(STATE);
-        let state = serde_json::from_slice(&read(STATE)?)
-            .map_err(|error| damaged(&state_path, error))?;
+        let state =
+            serde_json::from_slice(&read(STATE)?).map_err(|error| damaged(&state_path, error))?;
         Ok(Checkpoint {
             weights,
             moments,
@@ -312,7 +312,10 @@ mod tests {
             moments: vec![tensor("first.a", vec![1.5]), tensor("second.a", vec![2.5])],
             state: State {
                 step,
-                best: Some(Best { step, loss: 0.1 + 0.2 }),
+                best: Some(Best {
+                    step,
+                    loss: 0.1 + 0.2,
+                }),
                 spectra: BTreeMap::new(),
             },
         }
@@ -340,7 +343,10 @@ mod tests {
         assert_eq!(loaded.state, saved.state);
         let bits = |t: &NamedTensor| t.values.iter().map(|v| v.to_bits()).collect::<Vec<_>>();
         assert_eq!(bits(&loaded.weights[0]), bits(&saved.weights[0]));
-        assert_eq!(weights_digest(&loaded.weights), weights_digest(&saved.weights));
+        assert_eq!(
+            weights_digest(&loaded.weights),
+            weights_digest(&saved.weights)
+        );
     }
 
     #[test]

@@ -6,7 +6,11 @@ use clap::{Args, Parser, Subcommand};
 
 /// Trains decoders under different positional encodings and measures their perplexity.
 #[derive(Debug, Parser)]
-#[command(version, args_conflicts_with_subcommands = true, arg_required_else_help = true)]
+#[command(
+    version,
+    args_conflicts_with_subcommands = true,
+    arg_required_else_help = true
+)]
 pub struct Cli {
     /// What to do, if not to train.
     #[command(subcommand)]

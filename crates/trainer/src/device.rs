@@ -52,13 +52,16 @@ fn automatic() -> Selected {
 }
 
 fn cpu(reason: &str) -> Selected {
-    let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     Selected {
         device: Device::flex(),
         name: "cpu".to_owned(),
-        description: format!("{threads} threads"),
+        description: format!("{} threads", threads()),
         reason: reason.to_owned(),
     }
+}
+
+fn threads() -> usize {
+    std::thread::available_parallelism().map_or(1, std::num::NonZero::get)
 }
 
 /// Real GPUs that wgpu reaches. A software rasterizer has no physical card behind it.
@@ -93,7 +96,11 @@ fn software() -> Result<Selected, DeviceError> {
             help: "install one (Debian: `mesa-vulkan-drivers`), or use `--device cpu`".to_owned(),
         });
     }
-    Ok(described(device, "wgpu:cpu".to_owned(), "asked for by name"))
+    Ok(described(
+        device,
+        "wgpu:cpu".to_owned(),
+        "asked for by name",
+    ))
 }
 
 #[cfg(feature = "cuda")]
@@ -111,8 +118,9 @@ fn cuda(index: usize, reason: &str) -> Result<Selected, DeviceError> {
 fn cuda(_index: usize, _reason: &str) -> Result<Selected, DeviceError> {
     Err(DeviceError {
         message: "this binary was built without CUDA".to_owned(),
-        help: "build with `--features cuda` (docs/gpu.md), or use `--device wgpu` or `--device cpu`"
-            .to_owned(),
+        help:
+            "build with `--features cuda` (docs/gpu.md), or use `--device wgpu` or `--device cpu`"
+                .to_owned(),
     })
 }
 
@@ -146,9 +154,18 @@ impl Selected {
         }
     }
 
+    /// Threads that may work on separate micro-batches and windows. One on a GPU: it is busy with one,
+    /// and every thread would get a stream and a memory pool of its own.
+    pub fn workers(&self) -> usize {
+        if self.is_cpu() { threads() } else { 1 }
+    }
+
     /// One line for the screen.
     pub fn line(&self) -> String {
-        format!("device {} ({}): {}", self.name, self.description, self.reason)
+        format!(
+            "device {} ({}): {}",
+            self.name, self.description, self.reason
+        )
     }
 }
 
@@ -165,7 +182,9 @@ mod tests {
 
     #[test]
     fn a_gpu_that_is_not_there_is_an_error_that_helps() {
-        let error = select(&DeviceRequest::Wgpu(Some(Adapter::Index(99)))).err().expect("no GPU 99");
+        let error = select(&DeviceRequest::Wgpu(Some(Adapter::Index(99))))
+            .err()
+            .expect("no GPU 99");
         assert!(error.message.contains("no GPU 99"), "{}", error.message);
         assert!(error.help.contains("--device cpu"), "{}", error.help);
     }

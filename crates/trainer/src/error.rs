@@ -22,15 +22,6 @@ pub enum TrainerError {
     #[error(transparent)]
     #[diagnostic(transparent)]
     Config(#[from] Box<ConfigError>),
-    /// The requested device is not there.
-    #[error("{message}")]
-    Device {
-        /// What is missing.
-        message: String,
-        /// What to do.
-        #[help]
-        help: String,
-    },
     /// The text cannot be read or is not enough.
     #[error(transparent)]
     Corpus(#[from] CorpusError),
@@ -62,7 +53,9 @@ pub enum TrainerError {
     InUse(PathBuf),
     /// The run directory holds a run of another config.
     #[error("{path} holds a run of another config:\n  {differences}")]
-    #[diagnostic(help("`--name NAME` gives this run another name, `--force` starts anew beside it"))]
+    #[diagnostic(help(
+        "`--name NAME` gives this run another name, `--force` starts anew beside it"
+    ))]
     OtherConfig {
         /// The run directory.
         path: PathBuf,
@@ -91,14 +84,18 @@ pub enum TrainerError {
         found: String,
     },
     /// The weights were trained under other frequencies than the config's.
-    #[error("layer kind `{kind}`: the checkpoint was trained under another frequency table than the config's")]
+    #[error(
+        "layer kind `{kind}`: the checkpoint was trained under another frequency table than the config's"
+    )]
     OtherEncoding {
         /// Layer kind.
         kind: String,
     },
     /// The loss or the gradient is not finite.
     #[error("step {step}: the {what} is {value}; {kept}")]
-    #[diagnostic(help("a lower `train.learning_rate`, a longer `train.warmup_steps` or a smaller `train.max_grad_norm` may help"))]
+    #[diagnostic(help(
+        "a lower `train.learning_rate`, a longer `train.warmup_steps` or a smaller `train.max_grad_norm` may help"
+    ))]
     Diverged {
         /// The step, 1-based.
         step: usize,
@@ -123,7 +120,6 @@ impl TrainerError {
         match self {
             Self::NoConfig
             | Self::Config(_)
-            | Self::Device { .. }
             | Self::Corpus(_)
             | Self::Decoder(_)
             | Self::NotARun(_)

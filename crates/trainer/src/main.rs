@@ -47,7 +47,11 @@ fn main() -> ExitCode {
 
 fn dispatch(cli: Cli) -> Result<(), TrainerError> {
     match cli.command {
-        Some(Command::Eval { run, overrides, device }) => {
+        Some(Command::Eval {
+            run,
+            overrides,
+            device,
+        }) => {
             let mut overrides = overrides;
             overrides.extend(device.map(|device| format!("run.device={device:?}")));
             run::evaluate_run(&run, &overrides)
@@ -59,7 +63,11 @@ fn dispatch(cli: Cli) -> Result<(), TrainerError> {
             dry_run: cli.train.dry_run,
             resume: cli.train.resume,
             force: cli.train.force,
-            view: if cli.train.dashboard { View::Dashboard } else { View::Automatic },
+            view: if cli.train.dashboard {
+                View::Dashboard
+            } else {
+                View::Automatic
+            },
         }),
     }
 }

@@ -125,7 +125,10 @@ mod tests {
         for n in 1..=5 {
             file.write(&step(n)).expect("write");
         }
-        let validation = Line::Validation { step: 3, validation_loss: 2.5 };
+        let validation = Line::Validation {
+            step: 3,
+            validation_loss: 2.5,
+        };
         file.write(&validation).expect("write");
         // A process killed in the middle of a line.
         let mut text = fs::read_to_string(&path).expect("read");

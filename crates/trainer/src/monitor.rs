@@ -32,8 +32,6 @@ pub struct Sample {
     pub step: usize,
     /// Mean negative log-likelihood in nats per token.
     pub loss: f64,
-    /// Learning rate of the step.
-    pub learning_rate: f64,
     /// Tokens per second of wall time since the session started.
     pub tokens_per_second: f64,
 }
@@ -51,7 +49,13 @@ pub struct Monitor {
 impl Monitor {
     /// A monitor of a run of `steps` steps of which `done` are done; `interrupter` hears of a wish to
     /// stop typed into the dashboard.
-    pub fn new(view: View, label: &str, done: usize, steps: usize, interrupter: Interrupter) -> Self {
+    pub fn new(
+        view: View,
+        label: &str,
+        done: usize,
+        steps: usize,
+        interrupter: Interrupter,
+    ) -> Self {
         let mut renderer: Box<dyn MetricsRenderer> = match view {
             View::Dashboard => Box::new(TuiMetricsRendererWrapper::new(interrupter, None)),
             View::Automatic if std::io::stderr().is_terminal() => Box::new(BarRenderer::new()),
@@ -95,7 +99,8 @@ impl Monitor {
         {
             self.renderer.update_train(state);
         }
-        self.renderer.update_split(&progress(sample.step, self.steps));
+        self.renderer
+            .update_split(&progress(sample.step, self.steps));
     }
 
     /// Shows a validation loss in nats per token.

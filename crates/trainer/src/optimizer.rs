@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 use burn::module::Param;
 use burn::optim::{
-    AdaptiveMomentumState, AdamW, AdamWConfig, AdamWState, GradientsParams, Optimizer as _,
+    AdamW, AdamWConfig, AdamWState, AdaptiveMomentumState, GradientsParams, Optimizer as _,
 };
 use burn::tensor::{Device, Tensor, TensorData};
 use decoder::{Decoder, LoadError, NamedTensor, ParameterMapper, ParameterVisitor};
@@ -163,10 +163,18 @@ impl ParameterMapper for Update<'_> {
             return param;
         };
         let optimizer = &mut *self.optimizer;
-        let adamw = if R >= 2 { &optimizer.decayed } else { &optimizer.undecayed };
+        let adamw = if R >= 2 {
+            &optimizer.decayed
+        } else {
+            &optimizer.undecayed
+        };
         let gradient = gradient.reshape([-1]);
         // Skipped where it would multiply by one: a pass over every gradient saved.
-        let gradient = if self.clip < 1.0 { gradient * self.clip } else { gradient };
+        let gradient = if self.clip < 1.0 {
+            gradient * self.clip
+        } else {
+            gradient
+        };
         let state = optimizer.moments.remove(name).map(|moments| AdamWState {
             momentum: AdaptiveMomentumState {
                 time: optimizer.updates,

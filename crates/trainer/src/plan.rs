@@ -50,7 +50,10 @@ fn encoding_line(
                 )
             },
         );
-    format!("# layers `{name}`: {}; sees {sees}; {wavelength}\n", encoding.label())
+    format!(
+        "# layers `{name}`: {}; sees {sees}; {wavelength}\n",
+        encoding.label()
+    )
 }
 
 fn gibibytes(bytes: f64) -> String {

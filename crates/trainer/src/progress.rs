@@ -26,7 +26,9 @@ impl Latest {
         if let MetricState::Numeric(entry, Some(value)) = state {
             let value = match value {
                 NumericEntry::Value(v) | NumericEntry::Final(v) => *v,
-                NumericEntry::Aggregated { aggregated_value, .. } => *aggregated_value,
+                NumericEntry::Aggregated {
+                    aggregated_value, ..
+                } => *aggregated_value,
             };
             self.0.insert(format!("{:?}", entry.metric_id), value);
         }
@@ -149,7 +151,13 @@ impl MetricsRendererTraining for LineRenderer {
 }
 
 impl TrainingProgressLogger for LineRenderer {
-    fn start(&mut self, _epochs: usize, _epoch: usize, _items: Option<usize>, _label: Option<&str>) {
+    fn start(
+        &mut self,
+        _epochs: usize,
+        _epoch: usize,
+        _items: Option<usize>,
+        _label: Option<&str>,
+    ) {
         self.started = Instant::now();
     }
 

@@ -8,7 +8,14 @@ use std::process::Command;
 const LOCK: &str = include_str!("../../../Cargo.lock");
 /// Libraries whose version can change a number.
 const LIBRARIES: [&str; 8] = [
-    "burn", "burn-flex", "burn-optim", "cubecl", "gemm", "safetensors", "tokenizers", "wgpu",
+    "burn",
+    "burn-flex",
+    "burn-optim",
+    "cubecl",
+    "gemm",
+    "safetensors",
+    "tokenizers",
+    "wgpu",
 ];
 
 /// Commit of the source tree the binary was built from, `unknown` where there is none.

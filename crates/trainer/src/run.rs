@@ -70,13 +70,19 @@ pub fn train(request: &Request) -> Result<(), TrainerError> {
         windows,
         device: selected.device.clone(),
         execution,
+        workers: selected.workers(),
         directory: &directory,
         stop: stop.clone(),
         view: request.view,
     };
     let checkpoint = latest_checkpoint(&directory);
     let mut training = Training::new(setting, checkpoint)?;
-    println!("run {}, step {} of {}", directory.path().display(), training.step(), experiment.train.steps);
+    println!(
+        "run {}, step {} of {}",
+        directory.path().display(),
+        training.step(),
+        experiment.train.steps
+    );
     let began = Instant::now();
     let outcome = training.run();
     record.training_seconds += began.elapsed().as_secs_f64();
@@ -93,7 +99,9 @@ pub fn train(request: &Request) -> Result<(), TrainerError> {
     let decoder = training.into_decoder();
     record.weights_sha256 = Some(weights_digest(&decoder::named_tensors(&decoder)));
     directory.write_record(&record)?;
-    let Some(result) = evaluate_with_progress(&experiment, &decoder, &corpus, &stop)? else {
+    let Some(result) =
+        evaluate_with_progress(&experiment, &decoder, &corpus, selected.workers(), &stop)?
+    else {
         return interrupted(request, &directory, record);
     };
     directory.write_evaluation(&result)?;
@@ -126,14 +134,16 @@ pub fn evaluate_run(path: &Path, overrides: &[String]) -> Result<(), TrainerErro
         check_corpus(&directory, &record, &corpus)?;
     }
     check_evaluation_text(&experiment, &corpus, &sources)?;
-    let checkpoint = latest_checkpoint(&directory)
-        .ok_or_else(|| TrainerError::NoCheckpoint(path.to_owned()))?;
+    let checkpoint =
+        latest_checkpoint(&directory).ok_or_else(|| TrainerError::NoCheckpoint(path.to_owned()))?;
     println!("checkpoint of step {}", checkpoint.state.step);
     let decoder = Decoder::new(experiment.model.clone(), experiment.seed, &selected.device)?;
     check_spectra(&decoder, &checkpoint.state)?;
     let decoder = decoder::load_parameters(decoder, checkpoint.weights)?;
     let stop = stop_flag();
-    let Some(result) = evaluate_with_progress(&experiment, &decoder, &corpus, &stop)? else {
+    let Some(result) =
+        evaluate_with_progress(&experiment, &decoder, &corpus, selected.workers(), &stop)?
+    else {
         return Ok(());
     };
     // What the run's own config says belongs to the run; anything else is only shown.
@@ -183,16 +193,25 @@ fn place(request: &Request, experiment: &Experiment) -> Result<Place, TrainerErr
 
 fn report_finished(path: &Path) -> Result<(), TrainerError> {
     let directory = RunDirectory::open(path)?;
-    println!("{} is finished; nothing to do (`--force` starts anew beside it)", path.display());
+    println!(
+        "{} is finished; nothing to do (`--force` starts anew beside it)",
+        path.display()
+    );
     if let Some(result) = directory.evaluation() {
-        println!("\n{}", table::evaluation(&directory.experiment()?.name, &result));
+        println!(
+            "\n{}",
+            table::evaluation(&directory.experiment()?.name, &result)
+        );
     }
     Ok(())
 }
 
 fn select_device(request: &DeviceRequest, sources: &Sources) -> Result<Selected, TrainerError> {
-    device::select(request)
-        .map_err(|error| sources.error("run.device", error.message, Some(error.help)).into())
+    device::select(request).map_err(|error| {
+        sources
+            .error("run.device", error.message, Some(error.help))
+            .into()
+    })
 }
 
 /// Precision and attention as the config asks and the device can.
@@ -211,7 +230,8 @@ fn execution(
         AskedPrecision::Bf16 if has_bf16 => Precision::Bf16,
         AskedPrecision::Bf16 => {
             let message = format!("device {} does not compute in bf16", selected.name);
-            let help = Some("`train.precision = \"auto\"` takes bf16 where there is one".to_owned());
+            let help =
+                Some("`train.precision = \"auto\"` takes bf16 where there is one".to_owned());
             return Err(sources.error("train.precision", message, help).into());
         }
     };
@@ -269,11 +289,14 @@ fn check_evaluation_text(
     let (file, _) = evaluation_file(experiment, corpus);
     corpus::evaluation_windows(file, protocol.window(), Some(1)).map_err(|error| {
         let help = "lower the largest of `evaluation.context_factors` or evaluate longer documents";
-        sources.error("evaluation.context_factors", error.to_string(), Some(help.to_owned()))
+        sources.error(
+            "evaluation.context_factors",
+            error.to_string(),
+            Some(help.to_owned()),
+        )
     })?;
-    corpus::evaluation_windows(&corpus.valid, experiment.train.context_length, Some(1)).map_err(
-        |error| sources.error("train.context_length", error.to_string(), None),
-    )?;
+    corpus::evaluation_windows(&corpus.valid, experiment.train.context_length, Some(1))
+        .map_err(|error| sources.error("train.context_length", error.to_string(), None))?;
     Ok(())
 }
 
@@ -370,6 +393,7 @@ fn evaluate_with_progress(
     experiment: &Experiment,
     decoder: &Decoder,
     corpus: &Corpus,
+    workers: usize,
     stop: &AtomicBool,
 ) -> Result<Option<Evaluation>, TrainerError> {
     let (file, split) = evaluation_file(experiment, corpus);
@@ -380,6 +404,7 @@ fn evaluate_with_progress(
         split,
         &corpus.tokenizer,
         &protocol(experiment),
+        workers,
         &mut |done, all| {
             bar.set_length(all as u64);
             bar.set_position(done as u64);

@@ -41,6 +41,8 @@ pub struct Setting<'a> {
     pub device: Device,
     /// How the decoder is computed.
     pub execution: Execution,
+    /// Threads that work on separate micro-batches and windows.
+    pub workers: usize,
     /// Where results go.
     pub directory: &'a RunDirectory,
     /// Set by a signal handler.
@@ -52,6 +54,7 @@ pub struct Setting<'a> {
 /// A decoder in training: everything a checkpoint holds, on the device.
 pub struct Training<'a> {
     setting: Setting<'a>,
+    autodiff: Device,
     decoder: Decoder,
     optimizer: Optimizer,
     positions: Positions,
@@ -94,6 +97,7 @@ impl<'a> Training<'a> {
             checkpoints: setting.directory.checkpoints(),
             saved: (step > 0).then_some(step),
             setting,
+            autodiff,
             decoder,
             optimizer,
             positions,
@@ -188,25 +192,26 @@ impl<'a> Training<'a> {
         monitor.step(Sample {
             step: self.step,
             loss: f64::from(gradients.loss),
-            learning_rate,
             tokens_per_second: session.tokens_per_second(self.step, per_step),
         });
         Ok(())
     }
 
-    /// Loss and gradients of the next step's batch, micro-batch by micro-batch.
+    /// Loss and gradients of the next step's batch: micro-batches apart, then summed in their order,
+    /// so that neither the number of workers nor their timing changes a bit.
     fn gradients(&self) -> Gradients {
         let config = &self.setting.experiment.train;
-        let micro_batches = config.micro_batches_per_step();
         let first_sample = (self.step * config.batch_size) as u64;
+        let micro_batches: Vec<u64> = (0..config.micro_batches_per_step())
+            .map(|micro| first_sample + (micro * config.micro_batch_size) as u64)
+            .collect();
         let mut accumulator = GradientsAccumulator::new();
-        let mut losses: Vec<Tensor<1>> = Vec::with_capacity(micro_batches);
-        for micro in 0..micro_batches {
-            let first = first_sample + (micro * config.micro_batch_size) as u64;
-            let loss = self.loss(first, config.micro_batch_size) / micro_batches as f64;
-            losses.push(loss.clone().inner());
-            let gradients = GradientsParams::from_grads(loss.backward(), &self.decoder);
-            accumulator.accumulate(&self.decoder, gradients);
+        let mut losses = Vec::with_capacity(micro_batches.len());
+        for at_once in micro_batches.chunks(self.setting.workers) {
+            for (loss, gradients) in self.in_parallel(at_once) {
+                losses.push(loss);
+                accumulator.accumulate(&self.decoder, gradients);
+            }
         }
         let by_parameter = accumulator.grads();
         Gradients {
@@ -216,8 +221,42 @@ impl<'a> Training<'a> {
         }
     }
 
+    /// Loss and gradients of each micro-batch, on a thread each. Burn's CPU backend runs elementwise
+    /// operations on one thread, so this is what uses the other cores.
+    fn in_parallel(&self, first_samples: &[u64]) -> Vec<(Tensor<1>, GradientsParams)> {
+        if let [only] = first_samples {
+            return vec![self.micro_batch(&self.decoder, *only)];
+        }
+        std::thread::scope(|scope| {
+            let workers: Vec<_> = first_samples
+                .iter()
+                .map(|first| {
+                    // A graph of its own: shared leaves would tie the threads' graphs together.
+                    let replica = self.decoder.clone().fork(&self.autodiff);
+                    scope.spawn(move || self.micro_batch(&replica, *first))
+                })
+                .collect();
+            workers
+                .into_iter()
+                .map(|worker| match worker.join() {
+                    Ok(result) => result,
+                    Err(panic) => std::panic::resume_unwind(panic),
+                })
+                .collect()
+        })
+    }
+
+    /// Share of the step's loss, `[1]`, and gradients of the micro-batch that begins at `first_sample`.
+    fn micro_batch(&self, decoder: &Decoder, first_sample: u64) -> (Tensor<1>, GradientsParams) {
+        let config = &self.setting.experiment.train;
+        let loss = self.loss(decoder, first_sample, config.micro_batch_size)
+            / config.micro_batches_per_step() as f64;
+        let gradients = GradientsParams::from_grads(loss.backward(), decoder);
+        (loss.inner(), gradients)
+    }
+
     /// Mean negative log-likelihood of `count` windows from `first_sample` on, `[1]`.
-    fn loss(&self, first_sample: u64, count: usize) -> Tensor<1> {
+    fn loss(&self, decoder: &Decoder, first_sample: u64, count: usize) -> Tensor<1> {
         let batch = self.setting.windows.batch(first_sample, count);
         let device = &self.setting.device;
         let tokens = batch.batch * batch.length;
@@ -228,8 +267,8 @@ impl<'a> Training<'a> {
         let targets: Tensor<1, Int> =
             Tensor::from_data(TensorData::new(batch.targets, [tokens]), device);
         let execution = self.setting.execution;
-        let hidden = self.decoder.hidden_states(inputs, &self.positions, execution);
-        self.decoder
+        let hidden = decoder.hidden_states(inputs, &self.positions, execution);
+        decoder
             .token_losses(hidden, targets, execution.precision)
             .mean()
     }
@@ -239,7 +278,10 @@ impl<'a> Training<'a> {
             return Ok(());
         }
         let kept = match self.saved {
-            Some(step) => format!("the last good checkpoint is {}", self.checkpoints.path(step).display()),
+            Some(step) => format!(
+                "the last good checkpoint is {}",
+                self.checkpoints.path(step).display()
+            ),
             None => "no checkpoint had been written yet".to_owned(),
         };
         Err(TrainerError::Diverged {
@@ -263,6 +305,7 @@ impl<'a> Training<'a> {
             self.setting.corpus.tokenizer.bos(),
             config.context_length,
             config.evaluation_windows,
+            self.setting.workers,
         )?;
         let step = self.step;
         let line = Line::Validation {
@@ -295,7 +338,8 @@ impl<'a> Training<'a> {
         tracing::info!(step = self.step, path = %path.display(), "checkpoint");
         self.saved = Some(self.step);
         let keep = self.setting.experiment.train.keep_checkpoints;
-        self.checkpoints.prune(keep, self.best.map(|best| best.step));
+        self.checkpoints
+            .prune(keep, self.best.map(|best| best.step));
         Ok(())
     }
 }

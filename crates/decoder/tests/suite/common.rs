@@ -55,7 +55,10 @@ pub fn everything() -> DecoderConfig {
     config.final_logit_softcapping = Some(5.0);
     config.pattern = ["local", "global", "alibi"].map(str::to_owned).to_vec();
     config.layers = BTreeMap::from([
-        ("local".to_owned(), LayerKind::local(5, EncodingConfig::new("rope").with("theta", 100.0))),
+        (
+            "local".to_owned(),
+            LayerKind::local(5, EncodingConfig::new("rope").with("theta", 100.0)),
+        ),
         (
             "global".to_owned(),
             LayerKind {
@@ -65,7 +68,10 @@ pub fn everything() -> DecoderConfig {
                 ..LayerKind::global(prope)
             },
         ),
-        ("alibi".to_owned(), LayerKind::global(EncodingConfig::new("alibi"))),
+        (
+            "alibi".to_owned(),
+            LayerKind::global(EncodingConfig::new("alibi")),
+        ),
     ]);
     config
 }
@@ -99,7 +105,10 @@ pub fn tokens(batch: usize, length: usize) -> Vec<Vec<usize>> {
 
 pub fn to_device(tokens: &[Vec<usize>], device: &Device) -> Tensor<2, Int> {
     let ids: Vec<i32> = tokens.iter().flatten().map(|id| *id as i32).collect();
-    Tensor::from_data(TensorData::new(ids, [tokens.len(), tokens[0].len()]), device)
+    Tensor::from_data(
+        TensorData::new(ids, [tokens.len(), tokens[0].len()]),
+        device,
+    )
 }
 
 /// Logits `[B*T*V]` of the decoder under `execution`.
@@ -119,5 +128,8 @@ pub fn assert_close(a: &[f32], b: &[f32], tolerance: f32) {
         .zip(b)
         .map(|(a, b)| (a - b).abs())
         .fold(0.0f32, f32::max);
-    assert!(worst <= tolerance, "largest difference {worst} exceeds {tolerance}");
+    assert!(
+        worst <= tolerance,
+        "largest difference {worst} exceeds {tolerance}"
+    );
 }

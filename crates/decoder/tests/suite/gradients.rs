@@ -17,12 +17,18 @@ fn loss(decoder: &Decoder, execution: Execution) -> Tensor<1> {
     let device = decoder.device();
     let batch = tokens(2, LENGTH + 1);
     let inputs: Vec<Vec<usize>> = batch.iter().map(|t| t[..LENGTH].to_vec()).collect();
-    let targets: Vec<i32> = batch.iter().flat_map(|t| &t[1..]).map(|id| *id as i32).collect();
+    let targets: Vec<i32> = batch
+        .iter()
+        .flat_map(|t| &t[1..])
+        .map(|id| *id as i32)
+        .collect();
     let targets: Tensor<1, Int> =
         Tensor::from_data(TensorData::new(targets, [2 * LENGTH]), &device);
     let positions = decoder.positions(LENGTH, &device);
     let hidden = decoder.hidden_states(to_device(&inputs, &device), &positions, execution);
-    decoder.token_losses(hidden, targets, execution.precision).mean()
+    decoder
+        .token_losses(hidden, targets, execution.precision)
+        .mean()
 }
 
 /// Gradients by parameter name.
@@ -31,7 +37,10 @@ pub fn gradients(decoder: &Decoder, execution: Execution) -> Vec<(String, Vec<f3
     impl ParameterVisitor for Collect {
         fn visit<const R: usize>(&mut self, name: &str, param: &Param<Tensor<R>>) {
             let gradient = self.0.get::<R>(param.id).expect(name);
-            self.1.push((name.to_owned(), gradient.into_data().iter::<f32>().collect()));
+            self.1.push((
+                name.to_owned(),
+                gradient.into_data().iter::<f32>().collect(),
+            ));
         }
     }
     let backward = loss(decoder, execution).backward();
@@ -50,7 +59,13 @@ fn assert_gradients(config: DecoderConfig, execution: Execution) {
         let direction: Vec<f32> = gradient
             .iter()
             .enumerate()
-            .map(|(i, g)| if (i * 7 + i / 3 + index) % 5 < 4 { g.signum() } else { -g.signum() })
+            .map(|(i, g)| {
+                if (i * 7 + i / 3 + index) % 5 < 4 {
+                    g.signum()
+                } else {
+                    -g.signum()
+                }
+            })
             .collect();
         let slope: f64 = gradient
             .iter()

@@ -26,7 +26,11 @@ impl Weights {
             NormGain::Plain => 0.0,
         };
         let normed = unit_rms(x, config.rms_norm_eps);
-        normed.iter().zip(gain).map(|(x, g)| x * (one + g)).collect()
+        normed
+            .iter()
+            .zip(gain)
+            .map(|(x, g)| x * (one + g))
+            .collect()
     }
 }
 
@@ -55,19 +59,35 @@ pub fn logits(decoder: &Decoder, tokens: &[usize]) -> Vec<f32> {
     let weights = Weights(
         named_tensors(decoder)
             .into_iter()
-            .map(|t| (t.name, (t.shape, t.values.iter().map(|v| f64::from(*v)).collect())))
+            .map(|t| {
+                (
+                    t.name,
+                    (t.shape, t.values.iter().map(|v| f64::from(*v)).collect()),
+                )
+            })
             .collect(),
     );
     let (_, embedding) = weights.0["embed_tokens"].clone();
     let rows: Vec<&[f64]> = embedding.chunks(config.hidden_size).collect();
-    let scale = if config.scale_embeddings { (config.hidden_size as f64).sqrt() } else { 1.0 };
+    let scale = if config.scale_embeddings {
+        (config.hidden_size as f64).sqrt()
+    } else {
+        1.0
+    };
     let mut stream: Vec<Vector> = tokens
         .iter()
         .map(|id| rows[*id].iter().map(|v| v * scale).collect())
         .collect();
     for layer in 0..config.num_hidden_layers {
         let (name, kind) = config.layer(layer);
-        block(&mut stream, &weights, config, kind, &*decoder.encodings()[name], layer);
+        block(
+            &mut stream,
+            &weights,
+            config,
+            kind,
+            &*decoder.encodings()[name],
+            layer,
+        );
     }
     stream
         .iter()
@@ -127,14 +147,20 @@ fn attention(
     let per_group = config.num_attention_heads / kv_heads;
     let split = |x: Vector| -> Vec<Vector> { x.chunks(d).map(<[f64]>::to_vec).collect() };
     let normed = |name: &str, head: &Vector| {
-        if config.qk_norm { weights.norm(&format!("{path}.{name}"), head, config) } else { head.clone() }
+        if config.qk_norm {
+            weights.norm(&format!("{path}.{name}"), head, config)
+        } else {
+            head.clone()
+        }
     };
     let place = |head: Vector, position: usize| match encoding.spectrum() {
         Some(spectrum) => spectrum.rotate(&head, position),
         None => head,
     };
-    let raw_keys: Vec<Vec<Vector>> =
-        x.iter().map(|x| split(weights.project(&format!("{path}.k_proj"), x))).collect();
+    let raw_keys: Vec<Vec<Vector>> = x
+        .iter()
+        .map(|x| split(weights.project(&format!("{path}.k_proj"), x)))
+        .collect();
     let queries: Vec<Vec<Vector>> = x
         .iter()
         .enumerate()
@@ -151,7 +177,12 @@ fn attention(
     let keys: Vec<Vec<Vector>> = raw_keys
         .iter()
         .enumerate()
-        .map(|(t, heads)| heads.iter().map(|h| place(normed("k_norm", h), t)).collect())
+        .map(|(t, heads)| {
+            heads
+                .iter()
+                .map(|h| place(normed("k_norm", h), t))
+                .collect()
+        })
         .collect();
     let values: Vec<Vec<Vector>> = x
         .iter()
@@ -163,7 +194,10 @@ fn attention(
                 split(weights.project(&format!("{path}.v_proj"), x))
             };
             if config.v_norm {
-                heads.iter().map(|h| unit_rms(h, config.rms_norm_eps)).collect()
+                heads
+                    .iter()
+                    .map(|h| unit_rms(h, config.rms_norm_eps))
+                    .collect()
             } else {
                 heads
             }

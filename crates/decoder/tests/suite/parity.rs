@@ -8,9 +8,16 @@ use crate::host;
 
 fn assert_equals_host(decoder: &Decoder) {
     let batch = tokens(2, 13);
-    let expected: Vec<f32> = batch.iter().flat_map(|t| host::logits(decoder, t)).collect();
+    let expected: Vec<f32> = batch
+        .iter()
+        .flat_map(|t| host::logits(decoder, t))
+        .collect();
     for query_chunk in [usize::MAX, 13, 5, 1] {
-        assert_close(&logits(decoder, &batch, reference(query_chunk)), &expected, 2e-5);
+        assert_close(
+            &logits(decoder, &batch, reference(query_chunk)),
+            &expected,
+            2e-5,
+        );
     }
     assert_close(&logits(decoder, &batch, fused()), &expected, 2e-5);
 }
@@ -18,7 +25,9 @@ fn assert_equals_host(decoder: &Decoder) {
 #[test]
 fn every_encoding_equals_the_host() {
     for family in families() {
-        let encoding = EncodingConfig::new(family.kind).resolved().expect(family.kind);
+        let encoding = EncodingConfig::new(family.kind)
+            .resolved()
+            .expect(family.kind);
         let decoder = decoder(small(encoding));
         if decoder.encodings()["global"].has_absolute() {
             continue; // `host` has no absolute table; `absolute_encodings_are_added_once` has.
@@ -74,10 +83,15 @@ fn absolute_encodings_are_added_once() {
     let length = 9;
     let batch = vec![(0..length).collect::<Vec<_>>()];
     let mut tensors = decoder::named_tensors(&encoded);
-    let embedding = tensors.iter_mut().find(|t| t.name == "embed_tokens").expect("embedding");
+    let embedding = tensors
+        .iter_mut()
+        .find(|t| t.name == "embed_tokens")
+        .expect("embedding");
     let width = embedding.shape[1];
     for position in 0..length {
-        let table = encoded.encodings()["global"].absolute(position).expect("table");
+        let table = encoded.encodings()["global"]
+            .absolute(position)
+            .expect("table");
         for (i, value) in table.iter().enumerate() {
             embedding.values[position * width + i] -= (value / (width as f64).sqrt()) as f32;
         }
@@ -91,7 +105,12 @@ fn absolute_encodings_are_added_once() {
         hidden.into_data().iter::<f32>().collect()
     };
     let expected = hidden(&plain);
-    assert!(hidden(&encoded).iter().zip(&expected).any(|(a, b)| (a - b).abs() > 1e-2));
+    assert!(
+        hidden(&encoded)
+            .iter()
+            .zip(&expected)
+            .any(|(a, b)| (a - b).abs() > 1e-2)
+    );
     let undone = decoder::load_parameters(encoded, tensors).expect("same parameters");
     assert_close(&hidden(&undone), &expected, 1e-5);
 }

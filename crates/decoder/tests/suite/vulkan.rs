@@ -47,8 +47,16 @@ fn assert_agrees(config: &DecoderConfig, execution: Execution) {
     let expected = gradients(&cpu, reference(usize::MAX));
     for ((name, a), (_, b)) in gradients(&gpu, execution).into_iter().zip(expected) {
         let size = b.iter().map(|g| g * g).sum::<f32>().sqrt();
-        let difference = a.iter().zip(&b).map(|(a, b)| (a - b).powi(2)).sum::<f32>().sqrt();
-        assert!(difference <= 1e-3 * size + 1e-6, "{name}: off by {difference} of {size}");
+        let difference = a
+            .iter()
+            .zip(&b)
+            .map(|(a, b)| (a - b).powi(2))
+            .sum::<f32>()
+            .sqrt();
+        assert!(
+            difference <= 1e-3 * size + 1e-6,
+            "{name}: off by {difference} of {size}"
+        );
     }
 }
 

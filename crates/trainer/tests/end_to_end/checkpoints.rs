@@ -63,7 +63,7 @@ fn assert_falls_back(file: &str, damage: fn(&Path), expected: &Results) {
             "warning: runs/run/checkpoints/step-{newest:06}/{accused}"
         ))
         .says(&format!("run runs/run, step {before} of 40"));
-    assert_eq!(run.results(), *expected, "{file}");
+    run.results().assert_are(expected);
 }
 
 #[test]
@@ -107,7 +107,7 @@ fn without_any_good_checkpoint_a_run_starts_from_the_beginning() {
         }
     }
     resumed.complains("differs from its checksum");
-    assert_eq!(run.results(), undisturbed());
+    run.results().assert_are(&undisturbed());
 }
 
 /// What is written after a fall-back has a lower step than the damaged checkpoint. It must not be

@@ -97,7 +97,7 @@ fn there_must_be_something_to_resume() {
     workspace
         .trainer(&["run.toml", "--resume"])
         .exits(2)
-        .complains("there is nothing to resume: runs/run does not exist");
+        .complains("there is nothing to resume: runs/run holds no run");
     assert!(!workspace.path("runs").exists());
 }
 

@@ -24,7 +24,7 @@ fn a_dry_run_prints_the_config_and_writes_nothing() {
     let dry = dry
         .says(&format!("# parameters              {MICRO_PARAMETERS}\n"))
         .says("# training tokens         5120 (40 steps of 128)\n")
-        .says("# layers `global`: p-RoPE");
+        .says("# layers `global`: 0.75-RoPE");
     // What it prints is what a run writes.
     let run = workspace.train();
     let (printed, _) = dry

@@ -174,5 +174,5 @@ fn an_unfinished_run_can_be_evaluated() {
         .says(&format!("checkpoint of step {step}"));
     assert_eq!(run.status(), "interrupted");
     workspace.trainer(&["run.toml", "--resume"]).exits(0);
-    assert_eq!(run.results(), expected);
+    run.results().assert_are(&expected);
 }

@@ -13,17 +13,15 @@ fn with_threads(threads: &str) -> Results {
 
 #[test]
 fn two_processes_give_the_same_bits() {
-    assert_eq!(
-        Workspace::new().train().results(),
-        Workspace::new().train().results()
-    );
+    let first = Workspace::new().train().results();
+    Workspace::new().train().results().assert_are(&first);
 }
 
 #[test]
 fn the_number_of_threads_does_not_change_a_bit() {
     let one = with_threads("1");
-    assert_eq!(with_threads("2"), one);
-    assert_eq!(with_threads("3"), one);
+    with_threads("2").assert_are(&one);
+    with_threads("3").assert_are(&one);
 }
 
 #[test]

@@ -63,7 +63,7 @@ fn assert_stops_and_continues(name: &str) {
         resumed.stdout.contains("results in runs/run"),
         "{resumed:?}"
     );
-    assert_eq!(run.results(), expected);
+    run.results().assert_are(&expected);
 }
 
 #[test]

@@ -2,8 +2,10 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use serde_json::Value;
+use tempfile::TempDir;
 
 use super::sha256;
 
@@ -11,10 +13,12 @@ use super::sha256;
 #[derive(Clone, Debug)]
 pub struct Run {
     path: PathBuf,
+    /// The folder it is in is removed when nobody needs it any more.
+    _folder: Arc<TempDir>,
 }
 
 /// Everything that must not depend on interruptions.
-#[derive(Debug, PartialEq)]
+#[derive(Debug)]
 pub struct Results {
     pub weights_sha256: String,
     pub model_file_sha256: String,
@@ -24,9 +28,41 @@ pub struct Results {
     pub config: String,
 }
 
+impl Results {
+    /// Asserts equality, and shows the first lines that differ and nothing else.
+    #[track_caller]
+    pub fn assert_are(&self, expected: &Self) {
+        for (found, expected) in self.metrics.iter().zip(&expected.metrics) {
+            assert_eq!(found, expected, "metrics.jsonl");
+        }
+        assert_eq!(
+            self.metrics.len(),
+            expected.metrics.len(),
+            "lines of metrics.jsonl"
+        );
+        assert_eq!(
+            self.weights_sha256, expected.weights_sha256,
+            "weights_sha256"
+        );
+        assert_eq!(
+            self.model_file_sha256, expected.model_file_sha256,
+            "model.safetensors"
+        );
+        assert_eq!(
+            self.optimizer_file_sha256, expected.optimizer_file_sha256,
+            "optimizer.safetensors"
+        );
+        assert_eq!(self.evaluation, expected.evaluation, "eval.json");
+        assert_eq!(self.config, expected.config, "config.toml");
+    }
+}
+
 impl Run {
-    pub fn new(path: PathBuf) -> Self {
-        Self { path }
+    pub fn new(folder: Arc<TempDir>, relative: &Path) -> Self {
+        Self {
+            path: folder.path().join(relative),
+            _folder: folder,
+        }
     }
 
     pub fn path(&self) -> &Path {

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::Arc;
 use std::time::SystemTime;
 
 use tempfile::TempDir;
@@ -62,7 +63,7 @@ const DOCUMENTS: [(Split, usize); 8] = [
 
 /// A folder with `corpus/`, `run.toml`, and later `runs/`.
 pub struct Workspace {
-    folder: TempDir,
+    folder: Arc<TempDir>,
 }
 
 impl Workspace {
@@ -78,7 +79,7 @@ impl Workspace {
 
     /// With another corpus too.
     pub fn with_documents(config: &str, documents: &[(Split, usize)]) -> Self {
-        let folder = tempfile::tempdir().expect("temporary folder");
+        let folder = Arc::new(tempfile::tempdir().expect("temporary folder"));
         corpus::write(&folder.path().join("corpus"), documents);
         let workspace = Self { folder };
         workspace.write("run.toml", config);
@@ -136,7 +137,7 @@ impl Workspace {
 
     /// The run directory called `name`.
     pub fn run(&self, name: &str) -> Run {
-        Run::new(self.path("runs").join(name))
+        Run::new(self.folder.clone(), &Path::new("runs").join(name))
     }
 
     /// SHA-256 and time of change of every file, by its relative path.

@@ -140,17 +140,28 @@ impl Checkpoints {
         Ok(target)
     }
 
-    /// Removes all but the last `keep` checkpoints and the one of step `best`.
-    pub fn prune(&self, keep: usize, best: Option<usize>) {
-        let steps = self.steps();
+    /// Removes all but the last `keep` checkpoints up to step `newest` and the one of step `best`.
+    ///
+    /// Later ones are damaged, or the run would not have gone back to `newest`: they must not count.
+    pub fn prune(&self, newest: usize, keep: usize, best: Option<usize>) {
+        let mut steps = self.steps();
+        steps.retain(|step| *step <= newest);
         let old = steps.len().saturating_sub(keep.max(1));
         for step in &steps[..old] {
             if Some(*step) != best {
-                // A checkpoint too many is no reason to stop a run.
-                if let Err(error) = fs::remove_dir_all(self.path(*step)) {
-                    tracing::warn!(step, %error, "could not remove an old checkpoint");
-                }
+                self.remove(*step);
             }
+        }
+    }
+
+    /// Removes the checkpoint after `step` steps, if there is one.
+    pub fn remove(&self, step: usize) {
+        let path = self.path(step);
+        if path.exists()
+            && let Err(error) = fs::remove_dir_all(path)
+        {
+            // A checkpoint too many is no reason to stop a run.
+            tracing::warn!(step, %error, "could not remove a checkpoint");
         }
     }
 
@@ -380,8 +391,10 @@ mod tests {
     fn pruning_keeps_the_last_and_the_best() {
         let (_folder, checkpoints) = three();
         checkpoints.save(&checkpoint(40)).expect("save");
-        checkpoints.prune(2, Some(10));
+        checkpoints.prune(40, 2, Some(10));
         assert_eq!(checkpoints.steps(), vec![10, 30, 40]);
+        checkpoints.prune(30, 1, None);
+        assert_eq!(checkpoints.steps(), vec![30, 40]);
     }
 
     #[test]

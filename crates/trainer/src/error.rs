@@ -67,7 +67,7 @@ pub enum TrainerError {
     #[diagnostic(help("`--resume` continues it, `--force` starts anew beside it"))]
     Unfinished(PathBuf),
     /// `--resume` without anything to continue.
-    #[error("there is nothing to resume: {0} does not exist")]
+    #[error("there is nothing to resume: {0} holds no run")]
     NothingToResume(PathBuf),
     /// A run directory without a usable checkpoint where one is needed.
     #[error("{0} has no usable checkpoint")]

@@ -16,6 +16,7 @@ mod progress;
 mod provenance;
 mod run;
 mod run_directory;
+mod screen;
 mod table;
 mod training;
 
@@ -39,7 +40,7 @@ fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             let code = error.exit_code();
-            eprintln!("{:?}", miette::Report::new(error));
+            screen::note(format_args!("{:?}", miette::Report::new(error)));
             ExitCode::from(code)
         }
     }

@@ -55,11 +55,12 @@ impl MetricsFile {
     /// # Errors
     /// If the file system refuses.
     pub fn continue_after(path: &Path, step: usize) -> std::io::Result<Self> {
-        let kept = read(path)?
-            .into_iter()
-            .filter(|line| line.step() <= step)
-            .map(|line| serde_json::to_string(&line).map(|text| text + "\n"))
-            .collect::<Result<String, _>>()?;
+        // As text: a number that is read and written again can change its last digit.
+        let text = read_text(path)?;
+        let kept: String = whole_lines(&text)
+            .filter(|(_, line)| line.step() <= step)
+            .flat_map(|(text, _)| [text, "\n"])
+            .collect();
         let temporary = path.with_extension("jsonl.writing");
         fs::write(&temporary, kept)?;
         fs::rename(&temporary, path)?;
@@ -86,20 +87,18 @@ impl MetricsFile {
     }
 }
 
-/// The whole lines of a metrics file; a missing file has none.
-///
-/// # Errors
-/// If the file system refuses.
-pub fn read(path: &Path) -> std::io::Result<Vec<Line>> {
-    let text = match fs::read_to_string(path) {
-        Ok(text) => text,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => String::new(),
-        Err(error) => return Err(error),
-    };
-    Ok(text
-        .lines()
-        .map_while(|line| serde_json::from_str(line).ok())
-        .collect())
+/// The whole lines of a metrics file, as they stand there and as numbers.
+fn whole_lines(text: &str) -> impl Iterator<Item = (&str, Line)> {
+    text.lines()
+        .map_while(|line| Some((line, serde_json::from_str(line).ok()?)))
+}
+
+/// The text of a metrics file; a missing file has none.
+fn read_text(path: &Path) -> std::io::Result<String> {
+    match fs::read_to_string(path) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(String::new()),
+        text => text,
+    }
 }
 
 #[cfg(test)]
@@ -136,7 +135,8 @@ mod tests {
         fs::write(&path, text).expect("tear");
         let mut file = MetricsFile::continue_after(&path, 3).expect("resume");
         file.write(&step(4)).expect("write");
-        let lines = read(file.path()).expect("read");
+        let text = read_text(file.path()).expect("read");
+        let lines: Vec<Line> = whole_lines(&text).map(|(_, line)| line).collect();
         assert_eq!(lines, vec![step(1), step(2), step(3), validation, step(4)]);
     }
 }

@@ -14,6 +14,8 @@ use burn_train::renderer::{
 };
 use indicatif::{ProgressBar, ProgressStyle};
 
+use crate::screen;
+
 /// Lines printed over a whole run where no terminal listens.
 const LINES: usize = 20;
 
@@ -171,7 +173,9 @@ impl TrainingProgressLogger for LineRenderer {
         if done.is_multiple_of(every) || done == total {
             let line = self.latest.line();
             let left = self.seconds_left(done, total);
-            eprintln!("step {done}/{total}  {line}  {left:.0} s left");
+            screen::note(format_args!(
+                "step {done}/{total}  {line}  {left:.0} s left"
+            ));
         }
     }
 
@@ -179,7 +183,7 @@ impl TrainingProgressLogger for LineRenderer {
     fn update_epoch(&mut self, _epoch: usize) {}
     fn end_split(&mut self, _progress: &Progress) {}
     fn log_event_training(&mut self, event: String) {
-        eprintln!("{event}");
+        screen::note(event);
     }
 }
 

@@ -18,7 +18,7 @@ use crate::error::TrainerError;
 use crate::monitor::View;
 use crate::run_directory::{RunDirectory, RunRecord, Status};
 use crate::training::{Outcome, Setting, Training, check_spectra};
-use crate::{logging, plan, provenance, table};
+use crate::{logging, plan, provenance, screen, table};
 
 /// What the command line asks of a run.
 #[derive(Clone, Debug)]
@@ -43,19 +43,25 @@ pub struct Request {
 /// Everything that can go wrong, in the user's words.
 pub fn train(request: &Request) -> Result<(), TrainerError> {
     let Loaded {
-        experiment,
+        mut experiment,
         sources,
     } = Experiment::load(&request.config, &request.overrides)?;
     if request.dry_run {
-        print!("{}", plan::describe(&experiment));
+        screen::say(plan::describe(&experiment).trim_end());
         return Ok(());
     }
     let path = match place(request, &experiment)? {
         Place::Finished(path) => return report_finished(&path),
         Place::Run(path) => path,
     };
+    // `--force` may have chosen another name, by which the run is found again.
+    experiment.name = path
+        .file_name()
+        .unwrap_or_default()
+        .to_string_lossy()
+        .into_owned();
     let selected = select_device(&experiment.run.device, &sources)?;
-    println!("{}", selected.line());
+    screen::say(selected.line());
     let execution = execution(&experiment, &selected, &sources)?;
     let corpus = prepare_corpus(&experiment, &sources)?;
     let windows = training_windows(&experiment, &corpus, &sources)?;
@@ -77,23 +83,27 @@ pub fn train(request: &Request) -> Result<(), TrainerError> {
     };
     let checkpoint = latest_checkpoint(&directory);
     let mut training = Training::new(setting, checkpoint)?;
-    println!(
+    screen::say(format_args!(
         "run {}, step {} of {}",
         directory.path().display(),
         training.step(),
         experiment.train.steps
-    );
+    ));
     let began = Instant::now();
     let outcome = training.run();
     record.training_seconds += began.elapsed().as_secs_f64();
     record.peak_memory_bytes = provenance::peak_memory_bytes();
     match outcome {
         Err(error) => {
-            record.status = Status::Diverged;
+            if matches!(error, TrainerError::Diverged { .. }) {
+                record.status = Status::Diverged;
+            }
             directory.write_record(&record)?;
             return Err(error);
         }
-        Ok(Outcome::Interrupted) => return interrupted(request, &directory, record),
+        Ok(Outcome::Interrupted) => {
+            return interrupted(request, &directory, record, &experiment.name);
+        }
         Ok(Outcome::Complete) => {}
     }
     let decoder = training.into_decoder();
@@ -102,14 +112,17 @@ pub fn train(request: &Request) -> Result<(), TrainerError> {
     let Some(result) =
         evaluate_with_progress(&experiment, &decoder, &corpus, selected.workers(), &stop)?
     else {
-        return interrupted(request, &directory, record);
+        return interrupted(request, &directory, record, &experiment.name);
     };
     directory.write_evaluation(&result)?;
     record.status = Status::Finished;
     record.peak_memory_bytes = provenance::peak_memory_bytes();
     directory.write_record(&record)?;
-    println!("\n{}", table::evaluation(&experiment.name, &result));
-    println!("results in {}", directory.path().display());
+    screen::say(format_args!(
+        "\n{}",
+        table::evaluation(&experiment.name, &result)
+    ));
+    screen::say(format_args!("results in {}", directory.path().display()));
     Ok(())
 }
 
@@ -124,19 +137,23 @@ pub fn evaluate_run(path: &Path, overrides: &[String]) -> Result<(), TrainerErro
         sources,
     } = Experiment::load_resolved(&directory.path().join("config.toml"), overrides)?;
     let copied_tokenizer = directory.path().join("tokenizer.json");
-    if copied_tokenizer.is_file() {
+    // The byte tokenizer's file gives the same ids but has a fingerprint of its own.
+    if experiment.data.tokenizer != "bytes" && copied_tokenizer.is_file() {
         experiment.data.tokenizer = copied_tokenizer.to_string_lossy().into_owned();
     }
     let selected = select_device(&experiment.run.device, &sources)?;
-    println!("{}", selected.line());
+    screen::say(selected.line());
     let corpus = prepare_corpus(&experiment, &sources)?;
-    if let Some(record) = directory.record() {
-        check_corpus(&directory, &record, &corpus)?;
+    let record = directory.record();
+    if let Some(record) = &record {
+        check_corpus(&directory, record, &corpus)?;
     }
     check_evaluation_text(&experiment, &corpus, &sources)?;
     let checkpoint =
         latest_checkpoint(&directory).ok_or_else(|| TrainerError::NoCheckpoint(path.to_owned()))?;
-    println!("checkpoint of step {}", checkpoint.state.step);
+    screen::say(format_args!("checkpoint of step {}", checkpoint.state.step));
+    let digest = weights_digest(&checkpoint.weights);
+    let is_final = record.is_some_and(|record| record.weights_sha256 == Some(digest));
     let decoder = Decoder::new(experiment.model.clone(), experiment.seed, &selected.device)?;
     check_spectra(&decoder, &checkpoint.state)?;
     let decoder = decoder::load_parameters(decoder, checkpoint.weights)?;
@@ -146,13 +163,19 @@ pub fn evaluate_run(path: &Path, overrides: &[String]) -> Result<(), TrainerErro
     else {
         return Ok(());
     };
-    // What the run's own config says belongs to the run; anything else is only shown.
-    if overrides.is_empty() {
+    // The final weights under the run's own config belong to the run; anything else is only shown.
+    if is_final && overrides.is_empty() {
         directory.write_evaluation(&result)?;
     }
-    println!("\n{}", table::evaluation(&experiment.name, &result));
+    screen::say(format_args!(
+        "\n{}",
+        table::evaluation(&experiment.name, &result)
+    ));
     if let Some(bytes) = provenance::peak_memory_bytes() {
-        println!("peak memory {:.2} GiB", bytes as f64 / f64::from(1 << 30));
+        screen::say(format_args!(
+            "peak memory {:.2} GiB",
+            bytes as f64 / f64::from(1 << 30)
+        ));
     }
     Ok(())
 }
@@ -168,7 +191,7 @@ fn place(request: &Request, experiment: &Experiment) -> Result<Place, TrainerErr
     if request.force {
         return Ok(Place::Run(RunDirectory::unused(&path)));
     }
-    if !path.exists() {
+    if !RunDirectory::is_begun(&path) {
         return if request.resume {
             Err(TrainerError::NothingToResume(path))
         } else {
@@ -193,15 +216,15 @@ fn place(request: &Request, experiment: &Experiment) -> Result<Place, TrainerErr
 
 fn report_finished(path: &Path) -> Result<(), TrainerError> {
     let directory = RunDirectory::open(path)?;
-    println!(
+    screen::say(format_args!(
         "{} is finished; nothing to do (`--force` starts anew beside it)",
         path.display()
-    );
+    ));
     if let Some(result) = directory.evaluation() {
-        println!(
+        screen::say(format_args!(
             "\n{}",
             table::evaluation(&directory.experiment()?.name, &result)
-        );
+        ));
     }
     Ok(())
 }
@@ -270,12 +293,12 @@ fn training_windows(
         experiment.seed,
     )
     .map_err(|error| sources.error("train.context_length", error.to_string(), None))?;
-    println!(
+    screen::say(format_args!(
         "corpus {} training tokens, {} windows an epoch, {} documents too short",
         corpus.train.num_tokens(),
         windows.windows_per_epoch(),
         windows.skipped_documents()
-    );
+    ));
     Ok(windows)
 }
 
@@ -343,7 +366,9 @@ fn latest_checkpoint(directory: &RunDirectory) -> Option<Checkpoint> {
     let (checkpoint, damaged) = directory.checkpoints().load_latest();
     for error in damaged {
         tracing::warn!(%error, "checkpoint skipped");
-        eprintln!("warning: {error}; using the checkpoint before it");
+        screen::note(format_args!(
+            "warning: {error}; using the checkpoint before it"
+        ));
     }
     checkpoint
 }
@@ -352,6 +377,7 @@ fn interrupted(
     request: &Request,
     directory: &RunDirectory,
     mut record: RunRecord,
+    name: &str,
 ) -> Result<(), TrainerError> {
     record.status = Status::Interrupted;
     directory.write_record(&record)?;
@@ -360,10 +386,10 @@ fn interrupted(
         .iter()
         .map(|set| format!(" --set '{set}'"))
         .collect();
-    println!(
-        "stopped; continue with: cargo run -p trainer -- {}{overrides} --resume",
+    screen::say(format_args!(
+        "stopped; continue with: cargo run -p trainer -- {}{overrides} --name {name} --resume",
         request.config.display()
-    );
+    ));
     Ok(())
 }
 

@@ -4,7 +4,7 @@
 //! runs/prope_0.75/
 //!     config.toml       resolved: every value explicit
 //!     run.json          state, device, versions, commit, times
-//!     tokenizer.json    the tokenizer itself (absent for the byte tokenizer)
+//!     tokenizer.json    the tokenizer itself; for the byte tokenizer, an equivalent one
 //!     metrics.jsonl     a line a step, a line a validation
 //!     checkpoints/      the last ones and the best
 //!     eval.json         the long-context evaluation
@@ -76,6 +76,17 @@ impl RunDirectory {
         experiment.run.directory.join(&experiment.name)
     }
 
+    /// Whether `path` is a folder with more in it than a process killed at the very beginning leaves:
+    /// hidden files, and a tokenizer without a config.
+    pub fn is_begun(path: &Path) -> bool {
+        fs::read_dir(path).is_ok_and(|entries| {
+            entries.flatten().any(|entry| {
+                let name = entry.file_name();
+                !name.to_string_lossy().starts_with('.') && name != "tokenizer.json"
+            })
+        })
+    }
+
     /// The first of `path`, `path-2`, `path-3`... that does not exist.
     pub fn unused(path: &Path) -> PathBuf {
         let name = path.file_name().unwrap_or_default().to_string_lossy();
@@ -85,7 +96,8 @@ impl RunDirectory {
             .unwrap_or_else(|| path.to_owned())
     }
 
-    /// Makes the folder for `experiment` with its resolved config and tokenizer.
+    /// Makes the folder for `experiment` with its resolved config and tokenizer; those of a run that is
+    /// continued stay as they are.
     ///
     /// # Errors
     /// If the file system refuses, or another process holds the folder.
@@ -96,9 +108,10 @@ impl RunDirectory {
     ) -> Result<Self, TrainerError> {
         fs::create_dir_all(&path).map_err(TrainerError::io(&path))?;
         let directory = Self::lock(path)?;
-        directory.write("config.toml", experiment.to_toml().as_bytes())?;
-        if !tokenizer_json.is_empty() {
+        if !directory.path.join("config.toml").is_file() {
+            // The config comes last: with it the folder is a run.
             directory.write("tokenizer.json", tokenizer_json.as_bytes())?;
+            directory.write("config.toml", experiment.to_toml().as_bytes())?;
         }
         Ok(directory)
     }

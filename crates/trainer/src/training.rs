@@ -61,8 +61,6 @@ pub struct Training<'a> {
     checkpoints: Checkpoints,
     step: usize,
     best: Option<Best>,
-    /// Step of the last checkpoint written or read.
-    saved: Option<usize>,
 }
 
 /// Loss and gradients of one optimizer step.
@@ -95,7 +93,6 @@ impl<'a> Training<'a> {
             .with_whole_masks(decoder.config(), &setting.device);
         Ok(Self {
             checkpoints: setting.directory.checkpoints(),
-            saved: (step > 0).then_some(step),
             setting,
             autodiff,
             decoder,
@@ -168,8 +165,11 @@ impl<'a> Training<'a> {
         let began = Instant::now();
         let learning_rate = self.setting.experiment.train.learning_rate(self.step);
         let gradients = self.gradients();
-        self.check_finite("loss", f64::from(gradients.loss))?;
-        self.check_finite("gradient norm", gradients.norm)?;
+        let step = self.step + 1;
+        self.check_loss(step, "loss", f64::from(gradients.loss))?;
+        if !gradients.norm.is_finite() {
+            return Err(self.diverged(step, "gradient norm", gradients.norm));
+        }
         self.decoder = self.optimizer.step(
             self.decoder.clone(),
             gradients.by_parameter,
@@ -273,23 +273,32 @@ impl<'a> Training<'a> {
             .mean()
     }
 
-    fn check_finite(&self, what: &'static str, value: f64) -> Result<(), TrainerError> {
-        if value.is_finite() {
+    /// An error if the loss under the weights at hand is not finite. They are broken then, and so is
+    /// what was saved of them.
+    fn check_loss(&self, step: usize, what: &'static str, loss: f64) -> Result<(), TrainerError> {
+        if loss.is_finite() {
             return Ok(());
         }
-        let kept = match self.saved {
-            Some(step) => format!(
+        self.checkpoints.remove(self.step);
+        Err(self.diverged(step, what, loss))
+    }
+
+    fn diverged(&self, step: usize, what: &'static str, value: f64) -> TrainerError {
+        let mut steps = self.checkpoints.steps();
+        steps.retain(|saved| *saved <= self.step);
+        let kept = match steps.last() {
+            Some(saved) => format!(
                 "the last good checkpoint is {}",
-                self.checkpoints.path(step).display()
+                self.checkpoints.path(*saved).display()
             ),
-            None => "no checkpoint had been written yet".to_owned(),
+            None => "there is no good checkpoint".to_owned(),
         };
-        Err(TrainerError::Diverged {
-            step: self.step + 1,
+        TrainerError::Diverged {
+            step,
             what,
             value,
             kept,
-        })
+        }
     }
 
     /// Measures and records the validation loss; true if it is the best so far.
@@ -308,6 +317,7 @@ impl<'a> Training<'a> {
             self.setting.workers,
         )?;
         let step = self.step;
+        self.check_loss(step, "validation loss", loss)?;
         let line = Line::Validation {
             step,
             validation_loss: loss,
@@ -336,10 +346,9 @@ impl<'a> Training<'a> {
         };
         let path = self.checkpoints.save(&checkpoint)?;
         tracing::info!(step = self.step, path = %path.display(), "checkpoint");
-        self.saved = Some(self.step);
         let keep = self.setting.experiment.train.keep_checkpoints;
         self.checkpoints
-            .prune(keep, self.best.map(|best| best.step));
+            .prune(self.step, keep, self.best.map(|best| best.step));
         Ok(())
     }
 }

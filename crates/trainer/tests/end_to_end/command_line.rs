@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use crate::common::{Workspace, changed};
+use crate::common::{SHORT, Workspace, changed};
 
 #[test]
 fn a_finished_run_is_left_alone() {
@@ -21,7 +21,7 @@ fn a_finished_run_is_left_alone() {
 
 #[test]
 fn force_starts_anew_beside_what_is_there() {
-    let workspace = Workspace::new();
+    let workspace = Workspace::changed(&SHORT);
     let first = workspace.train();
     let before = workspace.snapshot("runs/run");
     for name in ["run-2", "run-3"] {

@@ -1,13 +1,17 @@
 //! On the CPU the same config and seed give the same bits, in whatever process.
 
-use crate::common::{Results, Workspace};
+use crate::common::{Finished, Results, SHORT, Workspace};
 
-fn with_threads(threads: &str) -> Results {
+/// Trains under a program such as `env` or `taskset`.
+fn under(program: &[&str]) -> Results {
     let workspace = Workspace::new();
-    let mut command = workspace.command(&["run.toml"]);
-    command.env("RAYON_NUM_THREADS", threads);
-    let output = command.output().expect("run the trainer");
-    assert!(output.status.success(), "{output:?}");
+    let mut command = std::process::Command::new(program[0]);
+    command
+        .args(&program[1..])
+        .args([env!("CARGO_BIN_EXE_trainer"), "run.toml"])
+        .current_dir(workspace.path(""));
+    let finished: Finished = command.output().expect("run the trainer").into();
+    finished.exits(0);
     workspace.run("run").results()
 }
 
@@ -19,9 +23,18 @@ fn two_processes_give_the_same_bits() {
 
 #[test]
 fn the_number_of_threads_does_not_change_a_bit() {
-    let one = with_threads("1");
-    with_threads("2").assert_are(&one);
-    with_threads("3").assert_are(&one);
+    let expected = Workspace::new().train().results();
+    for threads in ["RAYON_NUM_THREADS=1", "RAYON_NUM_THREADS=3"] {
+        under(&["env", threads]).assert_are(&expected);
+    }
+}
+
+/// On one core there is one worker, which takes the micro-batches one after the other.
+#[cfg(target_os = "linux")]
+#[test]
+fn the_number_of_cores_does_not_change_a_bit() {
+    let expected = Workspace::new().train().results();
+    under(&["taskset", "-c", "0"]).assert_are(&expected);
 }
 
 #[test]
@@ -46,7 +59,7 @@ fn checkpoints_and_validations_do_not_change_the_weights() {
 /// Token files are a cache: whatever happens to them, the run is the same.
 #[test]
 fn a_damaged_cache_is_made_anew() {
-    let workspace = Workspace::new();
+    let workspace = Workspace::changed(&SHORT);
     let expected = workspace.train().weights();
     for (turn, path) in workspace.snapshot("cache").into_keys().enumerate() {
         let mut bytes = std::fs::read(&path).expect("token file");

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use crate::common::{Random, Workspace};
+use crate::common::{CONFIG, Random, Run, SHORT, Split, Workspace};
 
-/// Longer than [`crate::common::CONFIG`], so that kills spread over the run.
+/// Longer than [`CONFIG`], so that kills spread over the run.
 const STEPS: usize = 100;
 
 fn workspace() -> Workspace {
@@ -67,10 +67,10 @@ fn killed_and_resumed_runs_give_the_same_bits() {
 /// Before, while and after the run directory is made.
 #[test]
 fn a_run_killed_at_its_very_beginning_can_be_started_again() {
-    let undisturbed = Workspace::new().train().results();
+    let undisturbed = Workspace::changed(&SHORT).train().results();
     let mut random = Random::new();
     for turn in 0..6 {
-        let disturbed = Workspace::new();
+        let disturbed = Workspace::changed(&SHORT);
         let run = disturbed.run("run");
         let mut process = disturbed.background(&["run.toml"]);
         if turn % 2 == 0 {
@@ -138,11 +138,11 @@ fn resuming_with_other_texts_is_refused_and_changes_nothing() {
     let run = interrupted(&workspace);
     let before = run_files(&workspace);
     let other = Workspace::with_documents(
-        crate::common::CONFIG,
+        CONFIG,
         &[
-            (crate::common::Split::Train, 3001),
-            (crate::common::Split::Valid, 1500),
-            (crate::common::Split::Test, 1500),
+            (Split::Train, 3001),
+            (Split::Valid, 1500),
+            (Split::Test, 1500),
         ],
     );
     for name in ["00.txt", "01.txt", "02.txt", "manifest.json"] {
@@ -176,7 +176,7 @@ fn resuming_with_another_tokenizer_is_refused_and_keeps_the_runs_own() {
 }
 
 /// A run killed after its first checkpoint.
-fn interrupted(workspace: &Workspace) -> crate::common::Run {
+fn interrupted(workspace: &Workspace) -> Run {
     let run = workspace.run("run");
     let mut process = workspace.background(&["run.toml"]);
     process.wait_until("a checkpoint", || !run.checkpoints().is_empty());

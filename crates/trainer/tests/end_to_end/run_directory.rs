@@ -5,9 +5,11 @@ use experiment::Experiment;
 use crate::common::{Workspace, sha256};
 
 /// Steps in which the model learns most of the generated sentences.
-const LEARNING: [(&str, &str); 2] = [
-    ("steps = 40", "steps = 200"),
+const LEARNING: [(&str, &str); 4] = [
+    ("steps = 40", "steps = 150"),
     ("learning_rate = 1e-2", "learning_rate = 2e-2"),
+    ("evaluate_every = 8", "evaluate_every = 50"),
+    ("checkpoint_every = 5", "checkpoint_every = 0"),
 ];
 
 #[test]

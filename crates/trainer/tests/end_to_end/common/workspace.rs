@@ -49,6 +49,9 @@ directory = "runs"
 device = "cpu"
 "#;
 
+/// Changes of [`CONFIG`] for tests of anything but training.
+pub const SHORT: [(&str, &str); 1] = [("steps = 40", "steps = 10")];
+
 /// Documents long enough for every window of [`CONFIG`].
 const DOCUMENTS: [(Split, usize); 8] = [
     (Split::Train, 3000),

@@ -57,12 +57,8 @@ first-light: ## Train and evaluate the seven rows of the paper's Table 2, print 
 	scripts/first_light.sh
 
 .PHONY: test-vulkan
-test-vulkan: ## GPU tests on a software Vulkan (Debian: mesa-vulkan-drivers)
-ifeq ($(NEXTEST),)
-	$(CARGO) test -p trainer vulkan -- --ignored --test-threads=1
-else
-	$(CARGO) nextest run -p trainer --run-ignored only -E 'test(vulkan)'
-endif
+test-vulkan: ## The decoder on wgpu against the CPU, on a GPU or a software Vulkan (mesa-vulkan-drivers)
+	CUBECL_AUTOTUNE_LEVEL=minimal $(CARGO) test --workspace --test suite -- vulkan --ignored --test-threads=1
 
 .PHONY: llvm
 llvm: ## Install the LLVM that `--features cuda` needs, from PyPI

@@ -51,6 +51,10 @@ pub(crate) fn normalize<const R: usize>(x: Tensor<R>, eps: f64) -> Tensor<R> {
 
 /// `GeGLU`: `down(gelu_tanh(gate(x)) * up(x))`; weights are `[in, out]`.
 #[derive(Module, Debug)]
+#[expect(
+    clippy::struct_field_names,
+    reason = "the names of Hugging Face's checkpoints"
+)]
 pub struct Mlp {
     gate_proj: Param<Tensor<2>>,
     up_proj: Param<Tensor<2>>,

@@ -21,7 +21,7 @@ pub enum NormGain {
 /// One kind of layer: what its attention sees and how it knows position.
 ///
 /// A [`DecoderConfig`] names its kinds and tiles the names over the layers, so that encodings can
-/// differ between local and global layers (Gemma 3 and 4) or alternate (RNoPE).
+/// differ between local and global layers (Gemma 3 and 4) or alternate (`RNoPE`).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct LayerKind {
@@ -65,6 +65,10 @@ impl LayerKind {
 /// A Gemma-style decoder: embedding, blocks of attention and gated feed-forward, tied head.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a switch of its own in the models described"
+)]
 pub struct DecoderConfig {
     /// Entries of the vocabulary; set from the tokenizer.
     pub vocab_size: usize,

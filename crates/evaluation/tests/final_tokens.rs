@@ -64,7 +64,16 @@ fn protocol() -> Protocol {
 fn run(decoder: &Decoder, corpus: &Corpus, protocol: &Protocol, workers: usize) -> Evaluation {
     let go_on = &mut |_: usize, _: usize| ControlFlow::Continue(());
     let tokenizer = &corpus.tokenizer;
-    evaluate(decoder, &corpus.test, "test", tokenizer, protocol, workers, go_on).expect("evaluate")
+    evaluate(
+        decoder,
+        &corpus.test,
+        "test",
+        tokenizer,
+        protocol,
+        workers,
+        go_on,
+    )
+    .expect("evaluate")
 }
 
 #[test]
@@ -75,7 +84,11 @@ fn a_decoder_that_knows_nothing_has_the_vocabulary_as_perplexity() {
     let blank = load_parameters(decoder(), tensors).expect("same parameters");
     let result = run(&blank, &corpus, &protocol(), 1);
     for context in &result.contexts {
-        assert!((context.perplexity - 257.0).abs() < 1e-3, "{}", context.perplexity);
+        assert!(
+            (context.perplexity - 257.0).abs() < 1e-3,
+            "{}",
+            context.perplexity
+        );
         // A token is a byte here.
         assert!((context.bits_per_byte - 257f64.log2()).abs() < 1e-5);
         let interval = context.interval.expect("four windows");
@@ -97,7 +110,10 @@ fn every_context_scores_the_same_final_tokens() {
         assert_eq!(context.tokens, 4 * 8);
         let mut by_hand = Vec::new();
         for (index, document) in result.documents.iter().enumerate() {
-            let span = spans.iter().find(|s| s.name == document.name).expect("document");
+            let span = spans
+                .iter()
+                .find(|s| s.name == document.name)
+                .expect("document");
             for window in 0..document.windows {
                 let end = span.start + (window + 1) * 128;
                 let losses = losses_by_hand(&decoder, &corpus, end, context.context);
@@ -149,9 +165,23 @@ fn position_buckets_cover_the_longest_context_once() {
     let ranges: Vec<_> = result.positions.iter().map(|b| (b.first, b.end)).collect();
     assert_eq!(
         ranges,
-        [(0, 1), (1, 2), (2, 4), (4, 8), (8, 16), (16, 32), (32, 64), (64, 128)]
+        [
+            (0, 1),
+            (1, 2),
+            (2, 4),
+            (4, 8),
+            (8, 16),
+            (16, 32),
+            (32, 64),
+            (64, 128)
+        ]
     );
-    assert!(result.positions.iter().all(|b| b.tokens == 4 * (b.end - b.first)));
+    assert!(
+        result
+            .positions
+            .iter()
+            .all(|b| b.tokens == 4 * (b.end - b.first))
+    );
 }
 
 #[test]
@@ -172,11 +202,22 @@ fn workers_change_no_bit() {
 #[test]
 fn a_window_longer_than_every_document_is_an_error() {
     let (_folder, corpus) = corpus();
-    let protocol = Protocol { contexts: vec![64, 512], ..protocol() };
+    let protocol = Protocol {
+        contexts: vec![64, 512],
+        ..protocol()
+    };
     let go_on = &mut |_: usize, _: usize| ControlFlow::Continue(());
     let tokenizer = &corpus.tokenizer;
-    let error = evaluate(&decoder(), &corpus.test, "test", tokenizer, &protocol, 1, go_on)
-        .expect_err("no window of 512");
+    let error = evaluate(
+        &decoder(),
+        &corpus.test,
+        "test",
+        tokenizer,
+        &protocol,
+        1,
+        go_on,
+    )
+    .expect_err("no window of 512");
     assert!(error.to_string().contains("512"), "{error}");
 }
 
@@ -185,12 +226,31 @@ fn broken_weights_and_a_wish_to_stop_end_it() {
     let (_folder, corpus) = corpus();
     let tokenizer = &corpus.tokenizer;
     let stop = &mut |_: usize, _: usize| ControlFlow::Break(());
-    let error = evaluate(&decoder(), &corpus.test, "test", tokenizer, &protocol(), 1, stop);
+    let error = evaluate(
+        &decoder(),
+        &corpus.test,
+        "test",
+        tokenizer,
+        &protocol(),
+        1,
+        stop,
+    );
     assert!(matches!(error, Err(EvaluationError::Stopped)));
     let mut tensors = named_tensors(&decoder());
     tensors[0].values[300] = f32::NAN;
     let broken = load_parameters(decoder(), tensors).expect("same parameters");
     let go_on = &mut |_: usize, _: usize| ControlFlow::Continue(());
-    let error = evaluate(&broken, &corpus.test, "test", tokenizer, &protocol(), 1, go_on);
-    assert!(matches!(error, Err(EvaluationError::NotFinite { context: 16 })));
+    let error = evaluate(
+        &broken,
+        &corpus.test,
+        "test",
+        tokenizer,
+        &protocol(),
+        1,
+        go_on,
+    );
+    assert!(matches!(
+        error,
+        Err(EvaluationError::NotFinite { context: 16 })
+    ));
 }

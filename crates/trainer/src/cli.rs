@@ -1,5 +1,8 @@
 //! The command line.
 
+// These comments are the help on the screen, where backticks are noise.
+#![allow(clippy::doc_markdown)]
+
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
@@ -22,6 +25,7 @@ pub struct Cli {
 
 /// Arguments of training.
 #[derive(Args, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "flags")]
 pub struct TrainArguments {
     /// Config file of the experiment, for example configs/prope_0.75.toml
     pub config: Option<PathBuf>,

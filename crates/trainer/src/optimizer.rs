@@ -1,4 +1,4 @@
-//! AdamW over a decoder's parameters, with moments that a checkpoint can hold.
+//! `AdamW` over a decoder's parameters, with moments that a checkpoint can hold.
 //!
 //! The update itself is Burn's [`AdamW`]. What is ours is the bookkeeping: moments are named tensors
 //! instead of an opaque record, the norm is clipped over all gradients together, and decay applies to
@@ -14,7 +14,7 @@ use burn::tensor::{Device, Tensor, TensorData};
 use decoder::{Decoder, LoadError, NamedTensor, ParameterMapper, ParameterVisitor};
 use experiment::TrainConfig;
 
-/// AdamW's moments and constants.
+/// `AdamW`'s moments and constants.
 pub struct Optimizer {
     decayed: AdamW,
     undecayed: AdamW,

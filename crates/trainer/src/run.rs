@@ -247,9 +247,8 @@ fn execution(
     use experiment::{AttentionPath as AskedAttention, Precision as AskedPrecision};
     let has_bf16 = Precision::Bf16.is_supported_by(&selected.device);
     let precision = match experiment.train.precision {
-        AskedPrecision::F32 => Precision::F32,
         AskedPrecision::Auto if has_bf16 && !selected.is_cpu() => Precision::Bf16,
-        AskedPrecision::Auto => Precision::F32,
+        AskedPrecision::F32 | AskedPrecision::Auto => Precision::F32,
         AskedPrecision::Bf16 if has_bf16 => Precision::Bf16,
         AskedPrecision::Bf16 => {
             let message = format!("device {} does not compute in bf16", selected.name);

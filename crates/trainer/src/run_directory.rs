@@ -90,10 +90,13 @@ impl RunDirectory {
     /// The first of `path`, `path-2`, `path-3`... that does not exist.
     pub fn unused(path: &Path) -> PathBuf {
         let name = path.file_name().unwrap_or_default().to_string_lossy();
-        std::iter::once(path.to_owned())
-            .chain((2..).map(|n| path.with_file_name(format!("{name}-{n}"))))
-            .find(|candidate| !candidate.exists())
-            .unwrap_or_else(|| path.to_owned())
+        let mut candidate = path.to_owned();
+        let mut n = 2;
+        while candidate.exists() {
+            candidate = path.with_file_name(format!("{name}-{n}"));
+            n += 1;
+        }
+        candidate
     }
 
     /// Makes the folder for `experiment` with its resolved config and tokenizer; those of a run that is

@@ -124,8 +124,7 @@ fn loading_wrong_parameters_names_them() {
     let good = named_tensors(&make());
     let error = |tensors| {
         load_parameters(make(), tensors)
-            .err()
-            .expect("refused")
+            .expect_err("refused")
             .to_string()
     };
     assert_eq!(error(good[1..].to_vec()), "no tensor named `embed_tokens`");

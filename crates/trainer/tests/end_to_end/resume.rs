@@ -64,6 +64,39 @@ fn killed_and_resumed_runs_give_the_same_bits() {
     );
 }
 
+/// The warm-up leads to an absurd learning rate: the validation loss is at its best early on.
+#[test]
+fn the_best_checkpoint_is_remembered() {
+    let changes = [
+        ("learning_rate = 1e-2", "learning_rate = 2.0"),
+        ("warmup_steps = 5", "warmup_steps = 40"),
+        (
+            "evaluate_every = 8",
+            "evaluate_every = 5\nkeep_checkpoints = 1",
+        ),
+    ];
+    let undisturbed = Workspace::changed(&changes).train();
+    let losses = undisturbed.series("validation_loss");
+    let best = (0..losses.len())
+        .min_by(|a, b| losses[*a].total_cmp(&losses[*b]))
+        .map_or(0, |index| 5 * (index + 1));
+    assert!(
+        best < 15,
+        "the best of {losses:?} comes too late for this test"
+    );
+    assert_eq!(undisturbed.checkpoints(), [best, 40]);
+    let disturbed = Workspace::changed(&changes);
+    let run = disturbed.run("run");
+    let mut process = disturbed.background(&["run.toml"]);
+    process.wait_until("a later checkpoint", || {
+        run.checkpoints().last() >= Some(&20)
+    });
+    assert!(process.kill(), "the run ended before it could be killed");
+    disturbed.trainer(&["run.toml", "--resume"]).exits(0);
+    assert_eq!(run.checkpoints(), [best, 40]);
+    run.results().assert_are(&undisturbed.results());
+}
+
 /// Before, while and after the run directory is made.
 #[test]
 fn a_run_killed_at_its_very_beginning_can_be_started_again() {

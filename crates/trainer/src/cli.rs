@@ -1,7 +1,7 @@
 //! The command line.
 
 // These comments are the help on the screen, where backticks are noise.
-#![allow(clippy::doc_markdown)]
+#![allow(clippy::doc_markdown, rustdoc::broken_intra_doc_links)]
 
 use std::path::PathBuf;
 

@@ -58,7 +58,6 @@ struct Shape {
     head_dim: usize,
     query_scale: f64,
     softcap: Option<f64>,
-    window: Option<usize>,
     /// Epsilon of the gainless norm on values; `None`: values are not normalised.
     v_norm_eps: Option<f64>,
 }
@@ -97,7 +96,6 @@ impl Attention {
                     .query_scale
                     .unwrap_or_else(|| (head_dim as f64).powf(-0.5)),
                 softcap: config.attn_logit_softcapping,
-                window: kind.sliding_window,
                 v_norm_eps: config.v_norm.then_some(config.rms_norm_eps),
             },
         }
@@ -153,7 +151,7 @@ impl Attention {
         let [batch, length, heads, head_dim] = q.dims();
         let plain = self.shape.softcap.is_none()
             && positions.bias.is_none()
-            && self.shape.window.is_none_or(|window| window >= length);
+            && positions.window.is_none_or(|window| window >= length);
         if execution.attention == AttentionPath::Fused && plain {
             let options = AttentionModuleOptions {
                 scale: Some(self.shape.query_scale),
@@ -168,7 +166,6 @@ impl Attention {
         let logits = Logits {
             scale: self.shape.query_scale,
             softcap: self.shape.softcap,
-            window: self.shape.window,
         };
         attend(q, k, v, logits, positions, execution).reshape([batch * length, heads * head_dim])
     }
@@ -176,20 +173,18 @@ impl Attention {
 
 /// What happens to `q·k` before the softmax, apart from mask and bias.
 #[derive(Clone, Copy, Debug)]
-pub struct Logits {
+struct Logits {
     /// Factor of the dot product.
-    pub scale: f64,
+    scale: f64,
     /// `c * tanh(logit / c)`.
-    pub softcap: Option<f64>,
-    /// Keys a query sees, itself included.
-    pub window: Option<usize>,
+    softcap: Option<f64>,
 }
 
 /// Reference attention: `q` `[B, T, H, D]`, `k` and `v` `[B, T, K, D]`, result `[B, T, H, D]`.
 ///
 /// Queries of the heads that share a key-value head are folded into one axis, so grouped-query
 /// attention is a plain batched product and keys are never repeated.
-pub fn attend(
+fn attend(
     q: Tensor<4>,
     k: Tensor<4>,
     v: Tensor<4>,
@@ -207,44 +202,46 @@ pub fn attend(
     let k = k.swap_dims(1, 2); // [B, K, T, D]
     let v = v.swap_dims(1, 2); // [B, K, T, D]
     let chunk = execution.query_chunk.clamp(1, length);
-    let mixed: Vec<Tensor<4>> = (0..length)
+    let mut mixed: Vec<Tensor<4>> = (0..length)
         .step_by(chunk)
         .map(|start| {
             let queries = start..(start + chunk).min(length); // Q of them
-            let first_key = logits.window.map_or(0, |w| (start + 1).saturating_sub(w));
+            let first_key = positions
+                .window
+                .map_or(0, |window| (start + 1).saturating_sub(window));
             let keys = first_key..queries.end; // S of them
-            let offsets = match &positions.whole_offsets {
-                Some(whole) if queries.len() == length => whole.clone(),
-                _ => {
-                    let (queries, keys) = (queries.clone(), keys.clone());
-                    positions.offsets(queries, keys, logits.window, heads, groups, &device)
-                }
-            };
+            let folded = [batch, kv_heads, groups * queries.len(), head_dim];
             let q = q
                 .clone()
                 .narrow(2, queries.start, queries.len()) // [B, K, Q, G*D]
                 .reshape([batch, kv_heads, queries.len(), groups, head_dim]) // [B, K, Q, G, D]
                 .swap_dims(2, 3) // [B, K, G, Q, D]
-                .reshape([batch, kv_heads, groups * queries.len(), head_dim]); // [B, K, G*Q, D]
+                .reshape(folded);
             let k = k.clone().narrow(2, keys.start, keys.len()); // [B, K, S, D]
             let v = v.clone().narrow(2, keys.start, keys.len()); // [B, K, S, D]
             let scores = execution.precision.matmul(q, k.swap_dims(2, 3)); // [B, K, G*Q, S]
-            let scores = soft_cap(scores, logits.softcap) + offsets;
+            let scores = soft_cap(scores, logits.softcap).reshape([
+                batch,
+                kv_heads,
+                groups,
+                queries.len(),
+                keys.len(),
+            ]);
+            let scores = scores + positions.offsets(queries.len(), keys.len(), chunk, &device);
+            let weights =
+                softmax(scores, 4).reshape([batch, kv_heads, groups * queries.len(), keys.len()]);
             execution
                 .precision
-                .matmul(softmax(scores, 3), v) // [B, K, G*Q, D]
+                .matmul(weights, v) // [B, K, G*Q, D]
                 .reshape([batch, kv_heads, groups, queries.len(), head_dim]) // [B, K, G, Q, D]
                 .permute([0, 3, 1, 2, 4]) // [B, Q, K, G, D]
                 .reshape([batch, queries.len(), heads, head_dim]) // [B, Q, H, D]
         })
         .collect();
-    if mixed.len() == 1 {
-        return mixed
-            .into_iter()
-            .next()
-            .unwrap_or_else(|| Tensor::zeros([0; 4], &device));
+    match mixed.len() {
+        1 => mixed.remove(0),
+        _ => Tensor::cat(mixed, 1), // [B, T, H, D]
     }
-    Tensor::cat(mixed, 1) // [B, T, H, D]
 }
 
 /// `c * tanh(x / c)`; the identity without a cap.

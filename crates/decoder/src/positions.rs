@@ -1,12 +1,12 @@
 //! Each layer kind's positional encoding as device tables for one sequence length.
 
 use std::collections::BTreeMap;
-use std::ops::Range;
+use std::sync::OnceLock;
 
 use burn::tensor::{Device, Tensor, TensorData};
 use positional::PositionalEncoding;
 
-use crate::config::DecoderConfig;
+use crate::config::{DecoderConfig, LayerKind};
 
 /// Added to the logit of a key that a query must not see. Finite, because shaders may assume that no
 /// infinity occurs; `exp` of it is exactly 0 in f32.
@@ -28,10 +28,16 @@ pub(crate) struct KindPositions {
     pub rotary: Option<(Tensor<4>, Tensor<4>)>,
     /// Factor of the queries by position, `[1, T, 1, 1]`.
     pub query_scale: Option<Tensor<4>>,
-    /// Bias by distance, `[heads][distance]`, on the host: chunks cut their own matrices from it.
+    /// Keys a query sees, itself included.
+    pub window: Option<usize>,
+    /// Bias by distance, `[heads][distance]`.
     pub bias: Option<Vec<Vec<f32>>>,
-    /// The causal mask of the whole sequence, kept when it is used step after step.
-    pub whole_offsets: Option<Tensor<4>>,
+    /// Longest sequence.
+    length: usize,
+    /// Heads that share keys and values.
+    groups: usize,
+    /// Mask and bias by distance for the chunk size first asked for: see [`KindPositions::offsets`].
+    offsets: OnceLock<(usize, Tensor<5>)>,
 }
 
 impl Positions {
@@ -45,7 +51,8 @@ impl Positions {
         let kinds = encodings
             .iter()
             .map(|(name, encoding)| {
-                let tables = KindPositions::new(config, encoding.as_ref(), length, device);
+                let kind = &config.layers[name];
+                let tables = KindPositions::new(config, kind, encoding.as_ref(), length, device);
                 (name.clone(), tables)
             })
             .collect();
@@ -64,27 +71,12 @@ impl Positions {
     pub(crate) fn kind(&self, name: &str) -> &KindPositions {
         &self.kinds[name]
     }
-
-    /// Keeps the mask of a whole sequence on the device: for training, where every step uses it.
-    #[must_use]
-    pub fn with_whole_masks(mut self, config: &DecoderConfig, device: &Device) -> Self {
-        for (name, tables) in &mut self.kinds {
-            let kind = &config.layers[name];
-            let (heads, groups) = (
-                config.num_attention_heads,
-                config.num_attention_heads / config.kv_heads_of(kind),
-            );
-            let all = 0..self.length;
-            tables.whole_offsets =
-                Some(tables.offsets(all.clone(), all, kind.sliding_window, heads, groups, device));
-        }
-        self
-    }
 }
 
 impl KindPositions {
     fn new(
         config: &DecoderConfig,
+        kind: &LayerKind,
         encoding: &dyn PositionalEncoding,
         length: usize,
         device: &Device,
@@ -116,44 +108,61 @@ impl KindPositions {
         Self {
             rotary,
             query_scale,
+            window: kind.sliding_window,
             bias,
-            whole_offsets: None,
+            length,
+            groups: config.num_attention_heads / config.kv_heads_of(kind),
+            offsets: OnceLock::new(),
         }
     }
 
-    /// What is added to the scaled logits of `queries` against `keys`: the mask and the bias.
+    /// What is added to the scaled logits of the last `queries` of `keys` positions in a row: the mask
+    /// and the bias, `[1, K, G, Q, S]` (K and G are 1 without a bias: all heads hide the same keys).
     ///
-    /// Shape `[1, 1, G*Q, S]` without a bias and `[1, K, G*Q, S]` with one, to match queries folded
-    /// by group: row `g*Q + q` is query `q` of head `g` within its key-value head.
-    pub fn offsets(
-        &self,
-        queries: Range<usize>,
-        keys: Range<usize>,
-        window: Option<usize>,
-        heads: usize,
-        groups: usize,
-        device: &Device,
-    ) -> Tensor<4> {
-        let kv_heads = if self.bias.is_some() {
-            heads / groups
+    /// Queries come `chunk` at a time. Since an offset depends on the distance alone, every chunk's
+    /// matrix is the lower right corner of the longest one, which is made once and shared by all
+    /// layers of the kind.
+    pub fn offsets(&self, queries: usize, keys: usize, chunk: usize, device: &Device) -> Tensor<5> {
+        let (made_for, table) = self
+            .offsets
+            .get_or_init(|| (chunk, self.offset_table(chunk, device)));
+        let table = if *made_for == chunk {
+            table.clone()
         } else {
-            1
+            self.offset_table(chunk, device)
         };
-        let mut values = Vec::with_capacity(kv_heads * groups * queries.len() * keys.len());
+        let width = table.dims()[4];
+        table
+            .narrow(3, chunk - queries, queries)
+            .narrow(4, width - keys, keys)
+    }
+
+    /// The offsets of the last `chunk` positions against all keys that any of them sees.
+    fn offset_table(&self, chunk: usize, device: &Device) -> Tensor<5> {
+        let window = self.window.unwrap_or(self.length);
+        let width = self.length.min(chunk + window - 1); // S
+        let [kv_heads, groups] = match &self.bias {
+            Some(bias) => [bias.len() / self.groups, self.groups],
+            None => [1, 1],
+        };
+        let mut values = Vec::with_capacity(kv_heads * groups * chunk * width);
         for head in 0..kv_heads * groups {
             let bias = self.bias.as_ref().map(|table| &table[head]);
-            for i in queries.clone() {
-                let first_visible = window.map_or(0, |w| (i + 1).saturating_sub(w));
-                values.extend(keys.clone().map(|j| {
-                    if j > i || j < first_visible {
-                        HIDDEN
-                    } else {
-                        bias.map_or(0.0, |table| table[i - j])
-                    }
-                }));
+            // Keys that follow a query come first in this count: of the last query, none.
+            for later in (0..chunk).rev() {
+                values.extend(
+                    (0..width)
+                        .rev()
+                        .map(|from_end| match from_end.checked_sub(later) {
+                            Some(distance) if distance < window => {
+                                bias.map_or(0.0, |table| table[distance])
+                            }
+                            _ => HIDDEN,
+                        }),
+                );
             }
         }
-        let shape = [1, kv_heads, groups * queries.len(), keys.len()];
+        let shape = [1, kv_heads, groups, chunk, width];
         Tensor::from_data(TensorData::new(values, shape), device)
     }
 }

@@ -88,9 +88,7 @@ impl<'a> Training<'a> {
             best = checkpoint.state.best;
             optimizer.restore(step, checkpoint.moments, &setting.device)?;
         }
-        let positions = decoder
-            .positions(experiment.train.context_length, &setting.device)
-            .with_whole_masks(decoder.config(), &setting.device);
+        let positions = decoder.positions(experiment.train.context_length, &setting.device);
         Ok(Self {
             checkpoints: setting.directory.checkpoints(),
             setting,

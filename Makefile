@@ -50,7 +50,7 @@ api-docs: ## Build the API documentation; a warning is an error
 
 .PHONY: docs
 docs: ## Write docs/config.md anew from the code
-	UPDATE_DOCS=1 $(CARGO) test -p experiment
+	UPDATE_DOCS=1 $(CARGO) test --workspace --lib -- the_page_is_the_reference
 
 .PHONY: first-light
 first-light: ## Train and evaluate the seven rows of the paper's Table 2, print the table

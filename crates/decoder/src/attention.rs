@@ -3,38 +3,14 @@
 use burn::module::{Module, Param};
 use burn::tensor::Tensor;
 use burn::tensor::activation::softmax;
-use burn::tensor::module::attention as fused_attention;
+use burn::tensor::module::attention as burn_attention;
 use burn::tensor::ops::AttentionModuleOptions;
-use serde::{Deserialize, Serialize};
 
 use crate::block::RmsNorm;
 use crate::config::{DecoderConfig, LayerKind};
+use crate::execution::{Execution, Kernels};
 use crate::init::Initializer;
 use crate::positions::KindPositions;
-use crate::precision::Precision;
-
-/// Which implementation of attention runs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum AttentionPath {
-    /// Burn's fused attention in the layers it can express: causal, without window, soft-cap or bias.
-    /// The other layers take the reference path.
-    Fused,
-    /// Scores, mask, softmax and sum written out, one chunk of queries at a time.
-    Reference,
-}
-
-/// How a pass over the decoder is computed; what is computed does not depend on it.
-#[derive(Clone, Copy, Debug)]
-pub struct Execution {
-    /// Format of the large matrix products.
-    pub precision: Precision,
-    /// Implementation of attention.
-    pub attention: AttentionPath,
-    /// Queries per chunk on the reference path. Memory for scores is `heads * query_chunk * T`
-    /// instead of `heads * T * T`, and keys in the future of a whole chunk are never touched.
-    pub query_chunk: usize,
-}
 
 /// Projections of one attention layer; weights are `[in, out]`.
 #[derive(Module, Debug)]
@@ -117,10 +93,9 @@ impl Attention {
         } = self.shape;
         let rows = x.dims()[0]; // N
         let length = rows / batch; // T
-        let precision = execution.precision;
         let project = |weight: &Param<Tensor<2>>, heads: usize| -> Tensor<4> {
-            precision
-                .matmul(x.clone(), weight.val()) // [N, heads*D]
+            execution
+                .linear(x.clone(), weight.val()) // [N, heads*D]
                 .reshape([batch, length, heads, head_dim]) // [B, T, heads, D]
         };
         let q = project(&self.q_proj, heads);
@@ -130,13 +105,15 @@ impl Attention {
             None => k.clone(),
         };
         let v = match self.shape.v_norm_eps {
-            Some(eps) => crate::block::normalize(v, eps),
+            Some(eps) => crate::block::normalize(v, eps, execution),
             None => v,
         };
-        let q = place_queries(apply(self.q_norm.as_ref(), q), positions);
-        let k = rotate_at(apply(self.k_norm.as_ref(), k), positions);
+        let q = apply(self.q_norm.as_ref(), q, execution);
+        let q = place_queries(q, positions, execution);
+        let k = apply(self.k_norm.as_ref(), k, execution);
+        let k = rotate_at(k, positions, execution);
         let mixed = self.mix(q, k, v, positions, execution); // [B, T, H*D] as [N, H*D]
-        precision.matmul(mixed, self.o_proj.val())
+        execution.linear(mixed, self.o_proj.val())
     }
 
     /// Chooses the implementation; `q` `[B, T, H, D]`, `k` and `v` `[B, T, K, D]`, result `[N, H*D]`.
@@ -149,25 +126,43 @@ impl Attention {
         execution: Execution,
     ) -> Tensor<2> {
         let [batch, length, heads, head_dim] = q.dims();
-        let plain = self.shape.softcap.is_none()
-            && positions.bias.is_none()
-            && positions.window.is_none_or(|window| window >= length);
-        if execution.attention == AttentionPath::Fused && plain {
-            let options = AttentionModuleOptions {
-                scale: Some(self.shape.query_scale),
-                is_causal: true,
-                ..AttentionModuleOptions::default()
-            };
-            let [q, k, v] = [q, k, v].map(|x| x.swap_dims(1, 2)); // [B, heads, T, D]
-            return fused_attention(q, k, v, None, None, options)
-                .swap_dims(1, 2) // [B, T, H, D]
-                .reshape([batch * length, heads * head_dim]);
+        let flat = [batch * length, heads * head_dim];
+        match execution.kernels {
+            Kernels::Fused => {
+                let attention = fused::Attention {
+                    scale: self.shape.query_scale as f32,
+                    softcap: self.shape.softcap.map(|cap| cap as f32),
+                    window: positions.window,
+                    bias: positions.bias_up_to(length),
+                };
+                fused::attention(q, k, v, attention).reshape(flat)
+            }
+            Kernels::FusedAttention if self.is_plain(length, positions) => {
+                let options = AttentionModuleOptions {
+                    scale: Some(self.shape.query_scale),
+                    is_causal: true,
+                    ..AttentionModuleOptions::default()
+                };
+                let [q, k, v] = [q, k, v].map(|x| x.swap_dims(1, 2)); // [B, heads, T, D]
+                burn_attention(q, k, v, None, None, options)
+                    .swap_dims(1, 2) // [B, T, H, D]
+                    .reshape(flat)
+            }
+            Kernels::FusedAttention | Kernels::Plain => {
+                let logits = Logits {
+                    scale: self.shape.query_scale,
+                    softcap: self.shape.softcap,
+                };
+                attend(q, k, v, logits, positions, execution).reshape(flat)
+            }
         }
-        let logits = Logits {
-            scale: self.shape.query_scale,
-            softcap: self.shape.softcap,
-        };
-        attend(q, k, v, logits, positions, execution).reshape([batch * length, heads * head_dim])
+    }
+
+    /// Whether Burn's fused attention can express this layer over `length` tokens.
+    fn is_plain(&self, length: usize, positions: &KindPositions) -> bool {
+        self.shape.softcap.is_none()
+            && positions.bias.is_none()
+            && positions.window.is_none_or(|window| window >= length)
     }
 }
 
@@ -252,17 +247,17 @@ pub(crate) fn soft_cap<const R: usize>(x: Tensor<R>, cap: Option<f64>) -> Tensor
     }
 }
 
-fn apply(norm: Option<&RmsNorm>, x: Tensor<4>) -> Tensor<4> {
+fn apply(norm: Option<&RmsNorm>, x: Tensor<4>, execution: Execution) -> Tensor<4> {
     match norm {
-        Some(norm) => norm.forward(x),
+        Some(norm) => norm.forward(x, execution),
         None => x,
     }
 }
 
 /// Rotation, and the encoding's own factor of the queries.
-fn place_queries(q: Tensor<4>, positions: &KindPositions) -> Tensor<4> {
+fn place_queries(q: Tensor<4>, positions: &KindPositions, execution: Execution) -> Tensor<4> {
     let length = q.dims()[1];
-    let q = rotate_at(q, positions);
+    let q = rotate_at(q, positions, execution);
     match &positions.query_scale {
         Some(scale) => q * scale.clone().narrow(1, 0, length),
         None => q,
@@ -270,10 +265,13 @@ fn place_queries(q: Tensor<4>, positions: &KindPositions) -> Tensor<4> {
 }
 
 /// Rotates `x` `[B, T, heads, D]`, position by position, in the half-split pairing (i, i + D/2).
-fn rotate_at(x: Tensor<4>, positions: &KindPositions) -> Tensor<4> {
+fn rotate_at(x: Tensor<4>, positions: &KindPositions, execution: Execution) -> Tensor<4> {
     let Some((cos, sin)) = &positions.rotary else {
         return x;
     };
+    if execution.kernels == Kernels::Fused {
+        return fused::rotate(x, cos.clone(), sin.clone());
+    }
     let [_, length, _, head_dim] = x.dims();
     let half = head_dim / 2;
     let cos = cos.clone().narrow(1, 0, length); // [1, T, 1, D/2]

@@ -4,11 +4,11 @@ use burn::module::{Module, Param};
 use burn::tensor::Tensor;
 use burn::tensor::activation::sigmoid;
 
-use crate::attention::{Attention, Execution};
+use crate::attention::Attention;
 use crate::config::{DecoderConfig, NormGain};
+use crate::execution::{Execution, Kernels};
 use crate::init::Initializer;
 use crate::positions::KindPositions;
-use crate::precision::Precision;
 
 /// Root-mean-square norm over the last dimension, in f32.
 #[derive(Module, Debug)]
@@ -34,17 +34,31 @@ impl RmsNorm {
     }
 
     /// `x / sqrt(mean(x^2) + eps)` times the gain; any leading dimensions.
-    pub(crate) fn forward<const R: usize>(&self, x: Tensor<R>) -> Tensor<R> {
+    pub(crate) fn forward<const R: usize>(&self, x: Tensor<R>, execution: Execution) -> Tensor<R> {
+        let offset = match self.gain {
+            NormGain::OnePlus => 1.0,
+            NormGain::Plain => 0.0,
+        };
+        if execution.kernels == Kernels::Fused {
+            let norm = fused::Norm {
+                offset,
+                epsilon: self.eps as f32,
+            };
+            return fused::rms_norm(x, self.weight.val(), norm);
+        }
         let weight = match self.gain {
-            NormGain::OnePlus => self.weight.val() + 1.0,
+            NormGain::OnePlus => self.weight.val() + offset,
             NormGain::Plain => self.weight.val(),
         };
-        normalize(x, self.eps) * weight.unsqueeze::<R>()
+        normalize(x, self.eps, execution) * weight.unsqueeze::<R>()
     }
 }
 
 /// `x / sqrt(mean(x^2) + eps)` over the last dimension.
-pub(crate) fn normalize<const R: usize>(x: Tensor<R>, eps: f64) -> Tensor<R> {
+pub(crate) fn normalize<const R: usize>(x: Tensor<R>, eps: f64, execution: Execution) -> Tensor<R> {
+    if execution.kernels == Kernels::Fused {
+        return fused::normalize(x, eps);
+    }
     let mean_square = (x.clone() * x.clone()).mean_dim(R - 1); // last dimension 1
     x / (mean_square + eps).sqrt()
 }
@@ -73,10 +87,14 @@ impl Mlp {
         }
     }
 
-    fn forward(&self, x: Tensor<2>, precision: Precision) -> Tensor<2> {
-        let gate = precision.matmul(x.clone(), self.gate_proj.val()); // [N, F]
-        let up = precision.matmul(x, self.up_proj.val()); // [N, F]
-        precision.matmul(gelu_tanh(gate) * up, self.down_proj.val()) // [N, C]
+    fn forward(&self, x: Tensor<2>, execution: Execution) -> Tensor<2> {
+        let gate = execution.linear(x.clone(), self.gate_proj.val()); // [N, F]
+        let up = execution.linear(x, self.up_proj.val()); // [N, F]
+        let inner = match execution.kernels {
+            Kernels::Fused => fused::geglu(gate, up),
+            Kernels::FusedAttention | Kernels::Plain => gelu_tanh(gate) * up,
+        };
+        execution.linear(inner, self.down_proj.val()) // [N, C]
     }
 }
 
@@ -125,24 +143,19 @@ impl Block {
         positions: &KindPositions,
         execution: Execution,
     ) -> Tensor<2> {
-        let attended = self.self_attn.forward(
-            self.input_layernorm.forward(x.clone()),
-            batch,
-            positions,
-            execution,
-        );
-        let x = x + post(self.post_attention_layernorm.as_ref(), attended);
-        let fed = self.mlp.forward(
-            self.pre_feedforward_layernorm.forward(x.clone()),
-            execution.precision,
-        );
-        x + post(self.post_feedforward_layernorm.as_ref(), fed)
+        let normed = self.input_layernorm.forward(x.clone(), execution);
+        let attended = self.self_attn.forward(normed, batch, positions, execution);
+        let attended = post(self.post_attention_layernorm.as_ref(), attended, execution);
+        let x = x + attended;
+        let normed = self.pre_feedforward_layernorm.forward(x.clone(), execution);
+        let fed = self.mlp.forward(normed, execution);
+        x + post(self.post_feedforward_layernorm.as_ref(), fed, execution)
     }
 }
 
-fn post(norm: Option<&RmsNorm>, x: Tensor<2>) -> Tensor<2> {
+fn post(norm: Option<&RmsNorm>, x: Tensor<2>, execution: Execution) -> Tensor<2> {
     match norm {
-        Some(norm) => norm.forward(x),
+        Some(norm) => norm.forward(x, execution),
         None => x,
     }
 }

@@ -12,6 +12,7 @@ mod attention;
 mod block;
 mod config;
 mod cost;
+mod execution;
 mod init;
 mod model;
 mod parameters;
@@ -19,8 +20,8 @@ mod positions;
 mod precision;
 mod presets;
 
-pub use attention::{AttentionPath, Execution};
 pub use config::{DecoderConfig, DecoderError, LayerKind, NormGain};
+pub use execution::{Execution, Kernels};
 pub use model::Decoder;
 pub use parameters::{
     LoadError, NamedTensor, ParameterMapper, ParameterVisitor, for_each_parameter, load_parameters,

@@ -9,12 +9,16 @@ use burn::tensor::module::embedding;
 use burn::tensor::{Device, Int, Tensor};
 use positional::PositionalEncoding;
 
-use crate::attention::{Execution, soft_cap};
+use crate::attention::soft_cap;
 use crate::block::{Block, RmsNorm};
 use crate::config::{DecoderConfig, DecoderError};
+use crate::execution::{Execution, Kernels};
 use crate::init::Initializer;
 use crate::positions::Positions;
 use crate::precision::Precision;
+
+/// Most logits alive at once where no graph keeps them, in elements.
+const LOGITS: usize = 1 << 22;
 
 /// A decoder with its weights on one device.
 #[derive(Module, Debug)]
@@ -88,25 +92,40 @@ impl Decoder {
             "a sequence of {length} tokens needs positions beyond {}",
             positions.length()
         );
-        let embedded = self.embed(tokens, positions); // [B, T, C]
-        let mut x = embedded.reshape([batch * length, self.config.hidden_size]); // [N, C]
+        let mut x = self.embed(tokens, positions, execution); // [N, C]
         for (index, block) in self.layers.iter().enumerate() {
             let (kind, _) = self.config.layer(index);
             x = block.forward(x, batch, positions.kind(kind), execution);
         }
-        self.norm.forward(x)
+        self.norm.forward(x, execution)
     }
 
-    fn embed(&self, tokens: Tensor<2, Int>, positions: &Positions) -> Tensor<3> {
-        let length = tokens.dims()[1];
-        let embedded = embedding(self.embed_tokens.val(), tokens); // [B, T, C]
-        let embedded = if self.config.scale_embeddings {
-            embedded * (self.config.hidden_size as f64).sqrt()
+    /// Embeddings `[N, C]` of `tokens` `[B, T]`.
+    fn embed(
+        &self,
+        tokens: Tensor<2, Int>,
+        positions: &Positions,
+        execution: Execution,
+    ) -> Tensor<2> {
+        let [batch, length] = tokens.dims();
+        let width = self.config.hidden_size;
+        let scale = if self.config.scale_embeddings {
+            (width as f64).sqrt()
         } else {
-            embedded
+            1.0
+        };
+        let flat = [batch * length, width];
+        let table = self.embed_tokens.val();
+        let embedded = match execution.kernels {
+            Kernels::Fused => fused::embedding(table, tokens, scale), // [N, C]
+            _ if self.config.scale_embeddings => (embedding(table, tokens) * scale).reshape(flat),
+            _ => embedding(table, tokens).reshape(flat),
         };
         match &positions.absolute {
-            Some(table) => embedded + table.clone().narrow(1, 0, length),
+            Some(table) => {
+                let table = table.clone().narrow(1, 0, length); // [1, T, C]
+                (embedded.reshape([batch, length, width]) + table).reshape(flat)
+            }
             None => embedded,
         }
     }
@@ -122,14 +141,45 @@ impl Decoder {
         &self,
         hidden: Tensor<2>,
         targets: Tensor<1, Int>,
-        precision: Precision,
+        execution: Execution,
     ) -> Tensor<1> {
+        if execution.fuses_products() && !hidden.device().is_autodiff() {
+            let softcap = self.config.final_logit_softcapping;
+            return fused::token_losses(hidden, self.embed_tokens.val(), targets, softcap);
+        }
         let rows = hidden.dims()[0];
-        let log_probabilities = log_softmax(self.logits(hidden, precision), 1); // [N, V]
-        log_probabilities
-            .gather(1, targets.reshape([rows, 1])) // [N, 1]
-            .reshape([rows])
-            .neg()
+        // Without a graph that keeps them, a chunk's logits are free when its losses are known.
+        let at_once = if hidden.device().is_autodiff() {
+            rows
+        } else {
+            (LOGITS / self.config.vocab_size).max(1)
+        };
+        let chunks = (0..rows).step_by(at_once).map(|start| {
+            let count = at_once.min(rows - start);
+            let hidden = hidden.clone().narrow(0, start, count); // [Q, C]
+            let targets = targets.clone().narrow(0, start, count).reshape([count, 1]);
+            let logits = self.logits(hidden, execution.precision); // [Q, V]
+            log_softmax(logits, 1)
+                .gather(1, targets) // [Q, 1]
+                .reshape([count])
+                .neg()
+        });
+        Tensor::cat(chunks.collect(), 0)
+    }
+
+    /// `scale` times the sum of [`Self::token_losses`], `[1]`: what training descends.
+    pub fn loss(
+        &self,
+        hidden: Tensor<2>,
+        targets: Tensor<1, Int>,
+        scale: f64,
+        execution: Execution,
+    ) -> Tensor<1> {
+        if execution.fuses_products() {
+            let softcap = self.config.final_logit_softcapping;
+            return fused::loss(hidden, self.embed_tokens.val(), targets, softcap, scale);
+        }
+        self.token_losses(hidden, targets, execution).sum() * scale
     }
 }
 

@@ -1,7 +1,7 @@
 //! Each layer kind's positional encoding as device tables for one sequence length.
 
 use std::collections::BTreeMap;
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 use burn::tensor::{Device, Tensor, TensorData};
 use positional::PositionalEncoding;
@@ -30,8 +30,8 @@ pub(crate) struct KindPositions {
     pub query_scale: Option<Tensor<4>>,
     /// Keys a query sees, itself included.
     pub window: Option<usize>,
-    /// Bias by distance, `[heads][distance]`.
-    pub bias: Option<Vec<Vec<f32>>>,
+    /// Bias by distance, `[H, T]`.
+    pub bias: Option<Arc<Vec<f32>>>,
     /// Longest sequence.
     length: usize,
     /// Heads that share keys and values.
@@ -44,7 +44,7 @@ impl Positions {
     /// Tables of every layer kind of `config` for sequences of `length` tokens on `device`.
     pub(crate) fn new(
         config: &DecoderConfig,
-        encodings: &BTreeMap<String, std::sync::Arc<dyn PositionalEncoding>>,
+        encodings: &BTreeMap<String, Arc<dyn PositionalEncoding>>,
         length: usize,
         device: &Device,
     ) -> Self {
@@ -97,13 +97,10 @@ impl KindPositions {
             Tensor::from_data(TensorData::new(scales, [1, length, 1, 1]), device)
         });
         let bias = encoding.has_bias().then(|| {
-            (0..config.num_attention_heads)
-                .map(|head| {
-                    (0..length)
-                        .map(|distance| encoding.bias(head, distance).unwrap_or(0.0) as f32)
-                        .collect()
-                })
-                .collect()
+            let of_head = |head| (0..length).map(move |distance| (head, distance));
+            let table = (0..config.num_attention_heads).flat_map(of_head);
+            let table = table.map(|(head, distance)| encoding.bias(head, distance).unwrap_or(0.0));
+            Arc::new(table.map(|bias| bias as f32).collect())
         });
         Self {
             rotary,
@@ -137,17 +134,28 @@ impl KindPositions {
             .narrow(4, width - keys, keys)
     }
 
+    /// Bias by distance for sequences of `length` tokens, `[H, length]`.
+    pub fn bias_up_to(&self, length: usize) -> Option<Arc<Vec<f32>>> {
+        let table = self.bias.as_ref()?;
+        if length == self.length {
+            return Some(Arc::clone(table));
+        }
+        let rows = table.chunks_exact(self.length);
+        let rows = rows.flat_map(|row| &row[..length]).copied();
+        Some(Arc::new(rows.collect()))
+    }
+
     /// The offsets of the last `chunk` positions against all keys that any of them sees.
     fn offset_table(&self, chunk: usize, device: &Device) -> Tensor<5> {
         let window = self.window.unwrap_or(self.length);
         let width = self.length.min(chunk + window - 1); // S
         let [kv_heads, groups] = match &self.bias {
-            Some(bias) => [bias.len() / self.groups, self.groups],
+            Some(bias) => [bias.len() / self.length / self.groups, self.groups],
             None => [1, 1],
         };
         let mut values = Vec::with_capacity(kv_heads * groups * chunk * width);
         for head in 0..kv_heads * groups {
-            let bias = self.bias.as_ref().map(|table| &table[head]);
+            let bias = self.bias.as_ref().map(|table| &table[head * self.length..]);
             // Keys that follow a query come first in this count: of the last query, none.
             for later in (0..chunk).rev() {
                 values.extend(
@@ -170,7 +178,7 @@ impl KindPositions {
 /// The sum of the distinct absolute encodings of all layer kinds, `[1, T, C]`.
 fn absolute_table(
     config: &DecoderConfig,
-    encodings: &BTreeMap<String, std::sync::Arc<dyn PositionalEncoding>>,
+    encodings: &BTreeMap<String, Arc<dyn PositionalEncoding>>,
     length: usize,
     device: &Device,
 ) -> Option<Tensor<3>> {

@@ -2,12 +2,10 @@
 
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use corpus::TokenFile;
-use decoder::{AttentionPath, Decoder, Execution, Positions, Precision};
+use decoder::{Decoder, Execution, Kernels, Positions, Precision};
 
 /// Most attention scores alive at once, in elements: the chunk of queries shrinks as keys grow.
 const SCORES: usize = 1 << 22;
-/// Most output logits alive at once, in elements.
-const LOGITS: usize = 1 << 22;
 
 /// A decoder made ready to score windows of one length.
 pub(crate) struct Scorer<'a> {
@@ -20,8 +18,8 @@ pub(crate) struct Scorer<'a> {
 }
 
 impl<'a> Scorer<'a> {
-    /// Evaluation always runs in f32 on the reference attention: accelerated inference kernels may
-    /// use f16 fragments whatever the data type is, and a perplexity must not depend on how fast the
+    /// Evaluation always runs in f32, with kernels that keep to it: Burn's accelerated inference attention
+    /// may use f16 fragments whatever the data type is, and a perplexity must not depend on how fast the
     /// model was trained.
     pub fn new(decoder: &'a Decoder, bos: u32, length: usize) -> Self {
         let device = decoder.device();
@@ -30,7 +28,7 @@ impl<'a> Scorer<'a> {
             positions: decoder.positions(length, &device),
             execution: Execution {
                 precision: Precision::F32,
-                attention: AttentionPath::Reference,
+                kernels: Kernels::exact(&device),
                 query_chunk: (SCORES / per_query).clamp(1, length),
             },
             decoder,
@@ -45,8 +43,8 @@ impl<'a> Scorer<'a> {
         (tokens / self.length).max(1)
     }
 
-    /// [`Self::score`] with the windows shared out over `workers` threads: Burn's CPU backend runs
-    /// elementwise operations on one. A window's losses do not depend on who its neighbours are.
+    /// [`Self::score`] with the windows shared out over `workers` threads. A window's losses do not
+    /// depend on who its neighbours are.
     pub fn score_in_parallel(
         &self,
         file: &TokenFile,
@@ -61,7 +59,7 @@ impl<'a> Scorer<'a> {
         std::thread::scope(|scope| {
             let threads: Vec<_> = ends
                 .chunks(share)
-                .map(|ends| scope.spawn(move || self.score(file, ends, scored)))
+                .map(|ends| scope.spawn(move || fused::serially(|| self.score(file, ends, scored))))
                 .collect();
             threads
                 .into_iter()
@@ -99,29 +97,15 @@ impl<'a> Scorer<'a> {
             .reshape([batch, length, width])
             .narrow(1, length - scored, scored) // [B, scored, C]
             .reshape([batch * scored, width]);
-        let targets: Vec<u32> = windows
+        let targets: Vec<i32> = windows
             .iter()
             .flat_map(|window| window[length - scored..].iter().copied())
+            .map(u32::cast_signed)
             .collect();
-        let losses = self.losses(hidden, &targets);
+        let targets: Tensor<1, Int> =
+            Tensor::from_data(TensorData::new(targets, [batch * scored]), &self.device);
+        let losses = self.decoder.token_losses(hidden, targets, self.execution);
+        let losses: Vec<f32> = losses.into_data().iter::<f32>().collect();
         losses.chunks(scored).map(<[f32]>::to_vec).collect()
-    }
-
-    fn losses(&self, hidden: Tensor<2>, targets: &[u32]) -> Vec<f32> {
-        let rows_at_once = (LOGITS / self.decoder.config().vocab_size).max(1);
-        let mut losses = Vec::with_capacity(targets.len());
-        for (chunk, targets) in targets.chunks(rows_at_once).enumerate() {
-            let rows = hidden
-                .clone()
-                .narrow(0, chunk * rows_at_once, targets.len());
-            let ids: Vec<i32> = targets.iter().map(|id| id.cast_signed()).collect();
-            let ids: Tensor<1, Int> =
-                Tensor::from_data(TensorData::new(ids, [targets.len()]), &self.device);
-            let chunk = self
-                .decoder
-                .token_losses(rows, ids, self.execution.precision);
-            losses.extend(chunk.into_data().iter::<f32>());
-        }
-        losses
     }
 }

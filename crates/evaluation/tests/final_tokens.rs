@@ -5,9 +5,7 @@ use std::ops::ControlFlow;
 
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use corpus::{Corpus, DataConfig};
-use decoder::{
-    AttentionPath, Decoder, Execution, Precision, load_parameters, named_tensors, preset,
-};
+use decoder::{Decoder, Execution, Kernels, Precision, load_parameters, named_tensors, preset};
 use evaluation::{Evaluation, EvaluationError, Protocol, evaluate, validation_loss};
 
 /// A corpus of three test documents of 400, 150 and 60 bytes, and the folder that holds it.
@@ -137,7 +135,7 @@ fn losses_by_hand(decoder: &Decoder, corpus: &Corpus, end: usize, context: usize
     let inputs: Tensor<2, Int> = Tensor::from_data(TensorData::new(inputs, [1, context]), &device);
     let execution = Execution {
         precision: Precision::F32,
-        attention: AttentionPath::Reference,
+        kernels: Kernels::Plain,
         query_chunk: context,
     };
     let positions = decoder.positions(context, &device);

@@ -37,4 +37,4 @@ pub use experiment::{Experiment, Loaded};
 pub use run::{Adapter, DeviceRequest, RunConfig};
 pub use schema::reference;
 pub use sources::Sources;
-pub use train::{AttentionPath, Precision, Schedule, TrainConfig};
+pub use train::{Kernels, Precision, Schedule, TrainConfig};

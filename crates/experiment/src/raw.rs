@@ -14,7 +14,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::evaluation::EvaluationSplit;
 use crate::run::DeviceRequest;
-use crate::train::{AttentionPath, Precision, Schedule};
+use crate::train::{Kernels, Precision, Schedule};
 
 #[derive(Debug, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -148,7 +148,7 @@ pub(crate) struct RawTrain {
     pub(crate) weight_decay: Option<f64>,
     pub(crate) max_grad_norm: Option<f64>,
     pub(crate) precision: Option<Precision>,
-    pub(crate) attention: Option<AttentionPath>,
+    pub(crate) kernels: Option<Kernels>,
     pub(crate) evaluate_every: Option<usize>,
     pub(crate) evaluation_windows: Option<usize>,
     pub(crate) checkpoint_every: Option<usize>,

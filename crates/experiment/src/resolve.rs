@@ -185,7 +185,7 @@ fn train(raw: &RawTrain) -> Result<TrainConfig, Problem> {
         weight_decay: raw.weight_decay.unwrap_or(defaults::WEIGHT_DECAY),
         max_grad_norm: raw.max_grad_norm.unwrap_or(defaults::MAX_GRAD_NORM),
         precision: raw.precision.unwrap_or(defaults::PRECISION),
-        attention: raw.attention.unwrap_or(defaults::ATTENTION),
+        kernels: raw.kernels.unwrap_or(defaults::KERNELS),
         evaluate_every: raw.evaluate_every.unwrap_or(defaults::EVALUATE_EVERY),
         evaluation_windows: raw
             .evaluation_windows

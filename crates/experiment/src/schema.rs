@@ -188,7 +188,7 @@ fn line(page: &mut String, text: &str) {
 const INTRODUCTION: &str = "\
 # Configs
 
-<!-- Made from crates/experiment/src/schema.rs: UPDATE_DOCS=1 cargo test -p experiment -->
+<!-- Made from crates/experiment/src/schema.rs: make docs -->
 
 One TOML file describes one runnable experiment. The files in `configs/` are examples;
 `configs/rope_10k.toml` is the commented base of the others.
@@ -583,11 +583,11 @@ const SECTIONS: &[Section] = &[
                 "number format of the matrix products' inputs; master weights stay f32",
             ),
             key(
-                "train.attention",
-                "\"auto\", \"fused\", \"reference\"",
-                Is("\"auto\""),
+                "train.kernels",
+                "\"fused\", \"plain\"",
+                Is("\"fused\""),
                 "",
-                "fused kernel or plain tensor operations",
+                "the fastest kernels for the device, or Burn's plain tensor operations",
             ),
             key(
                 "train.evaluate_every",
@@ -763,7 +763,7 @@ mod tests {
                 weight_decay: Some(0.0),
                 max_grad_norm: Some(1.0),
                 precision: Some(defaults::PRECISION),
-                attention: Some(defaults::ATTENTION),
+                kernels: Some(defaults::KERNELS),
                 evaluate_every: Some(0),
                 evaluation_windows: Some(1),
                 checkpoint_every: Some(0),
@@ -830,9 +830,6 @@ mod tests {
         }
         let page = std::fs::read_to_string(path).unwrap_or_default();
         let same = page == reference();
-        assert!(
-            same,
-            "docs/config.md is out of date: UPDATE_DOCS=1 cargo test -p experiment"
-        );
+        assert!(same, "docs/config.md is out of date: make docs");
     }
 }

@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::defaults;
+
 /// How the learning rate moves after the warm-up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -28,16 +30,15 @@ pub enum Precision {
     Bf16,
 }
 
-/// How attention is computed.
+/// Whose kernels train.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum AttentionPath {
-    /// The fused kernel where the device and the model allow it, the reference elsewhere.
-    Auto,
-    /// The fused kernel, or an error.
+pub enum Kernels {
+    /// The fastest there are for the device: on the CPU our own for every operation, on a GPU Burn's
+    /// fused attention where a layer allows it.
     Fused,
-    /// Plain tensor operations.
-    Reference,
+    /// Burn's plain tensor operations.
+    Plain,
 }
 
 /// `[train]` with every value explicit.
@@ -76,7 +77,7 @@ pub struct TrainConfig {
     /// Number format of the matrix products' inputs.
     pub precision: Precision,
     /// How attention is computed.
-    pub attention: AttentionPath,
+    pub kernels: Kernels,
     /// Steps between validation losses; 0: only after the last step.
     pub evaluate_every: usize,
     /// Validation windows per validation loss.
@@ -88,6 +89,38 @@ pub struct TrainConfig {
 }
 
 impl TrainConfig {
+    /// Training at one learning rate from first to last step, without validation and checkpoints on the
+    /// way; everything else at its default.
+    pub fn at_constant_rate(
+        context_length: usize,
+        batch_size: usize,
+        steps: usize,
+        learning_rate: f64,
+    ) -> Self {
+        Self {
+            context_length,
+            batch_size,
+            micro_batch_size: batch_size,
+            steps,
+            learning_rate,
+            schedule: Schedule::Constant,
+            warmup_steps: 0,
+            decay_steps: None,
+            final_learning_rate_ratio: 1.0,
+            beta1: defaults::BETA1,
+            beta2: defaults::BETA2,
+            epsilon: defaults::EPSILON,
+            weight_decay: defaults::WEIGHT_DECAY,
+            max_grad_norm: defaults::MAX_GRAD_NORM,
+            precision: defaults::PRECISION,
+            kernels: defaults::KERNELS,
+            evaluate_every: 0,
+            evaluation_windows: 1,
+            checkpoint_every: 0,
+            keep_checkpoints: 1,
+        }
+    }
+
     /// Tokens that one optimizer step trains on.
     pub fn tokens_per_step(&self) -> usize {
         self.batch_size * self.context_length
@@ -136,30 +169,16 @@ fn share_done(step: usize, begin: usize, end: usize) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::defaults;
 
     fn train(schedule: Schedule, warmup_steps: usize, decay_steps: Option<usize>) -> TrainConfig {
         TrainConfig {
-            context_length: 64,
-            batch_size: 8,
-            micro_batch_size: 2,
-            steps: 100,
             learning_rate: 0.5,
             schedule,
             warmup_steps,
             decay_steps,
             final_learning_rate_ratio: 0.25,
-            beta1: defaults::BETA1,
-            beta2: defaults::BETA2,
-            epsilon: defaults::EPSILON,
-            weight_decay: defaults::WEIGHT_DECAY,
-            max_grad_norm: defaults::MAX_GRAD_NORM,
-            precision: defaults::PRECISION,
-            attention: defaults::ATTENTION,
-            evaluate_every: 0,
-            evaluation_windows: 1,
-            checkpoint_every: 0,
-            keep_checkpoints: 1,
+            micro_batch_size: 2,
+            ..TrainConfig::at_constant_rate(64, 8, 100, 0.5)
         }
     }
 

@@ -251,7 +251,11 @@ fn to_safetensors(tensors: &[NamedTensor]) -> Result<Vec<u8>, safetensors::SafeT
     safetensors::serialize(views, Some(metadata))
 }
 
-fn from_safetensors(path: &Path, bytes: &[u8]) -> Result<Vec<NamedTensor>, CheckpointError> {
+/// The f32 tensors of a safetensors file whose content is `bytes`.
+///
+/// # Errors
+/// If it is not one, or holds another type.
+pub fn from_safetensors(path: &Path, bytes: &[u8]) -> Result<Vec<NamedTensor>, CheckpointError> {
     let file = SafeTensors::deserialize(bytes).map_err(|error| damaged(path, error))?;
     file.tensors()
         .into_iter()

@@ -67,6 +67,49 @@ pub enum Command {
         #[arg(long)]
         device: Option<String>,
     },
+    /// Time training steps, or forward passes, on synthetic tokens; prints one line of JSON
+    Speed(SpeedArguments),
+}
+
+/// What to time, in the words of benchmarks/README.md.
+#[derive(Args, Debug)]
+pub struct SpeedArguments {
+    /// The fields of a resolved config's [model] as JSON
+    #[arg(long)]
+    pub shape: PathBuf,
+    /// A checkpoint's model.safetensors; random weights without it
+    #[arg(long)]
+    pub weights: Option<PathBuf>,
+    /// Sequences per step
+    #[arg(long, default_value_t = 8)]
+    pub batch: usize,
+    /// Tokens per sequence
+    #[arg(long, default_value_t = 512)]
+    pub length: usize,
+    /// Steps that are timed
+    #[arg(long, default_value_t = 10)]
+    pub steps: usize,
+    /// Steps before them
+    #[arg(long, default_value_t = 3)]
+    pub warmup: usize,
+    /// Learning rate of every step
+    #[arg(long, default_value_t = 1e-3)]
+    pub learning_rate: f64,
+    /// Device: auto, cpu, wgpu[:N], wgpu:cpu (software rasterizer), cuda[:N]
+    #[arg(long, default_value = "auto")]
+    pub device: String,
+    /// Format of the matrix products: f32, bf16
+    #[arg(long, default_value = "f32")]
+    pub dtype: String,
+    /// Threads on the CPU; all cores without it
+    #[arg(long)]
+    pub threads: Option<usize>,
+    /// Burn's plain operations instead of the fastest kernels
+    #[arg(long)]
+    pub plain: bool,
+    /// Forward passes only
+    #[arg(long)]
+    pub evaluate: bool,
 }
 
 impl TrainArguments {

@@ -1,7 +1,6 @@
 //! Which device a run uses, and why.
 
 use burn::tensor::{Device, DeviceKind, DeviceType};
-use decoder::AttentionPath;
 use experiment::{Adapter, DeviceRequest};
 use thiserror::Error;
 
@@ -142,18 +141,6 @@ impl Selected {
         self.device == Device::flex()
     }
 
-    /// The attention that suits the device.
-    ///
-    /// On the CPU backend Burn decomposes its fused attention for training, so the reference path
-    /// costs the same there, and it is the one whose arithmetic is checked.
-    pub fn attention(&self) -> AttentionPath {
-        if self.is_cpu() {
-            AttentionPath::Reference
-        } else {
-            AttentionPath::Fused
-        }
-    }
-
     /// Threads that may work on separate micro-batches and windows. One on a GPU: it is busy with one,
     /// and every thread would get a stream and a memory pool of its own.
     pub fn workers(&self) -> usize {
@@ -177,7 +164,6 @@ mod tests {
     fn the_cpu_is_always_there() {
         let selected = select(&DeviceRequest::Cpu).expect("cpu");
         assert!(selected.is_cpu());
-        assert_eq!(selected.attention(), AttentionPath::Reference);
     }
 
     #[test]

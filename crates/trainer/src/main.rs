@@ -1,12 +1,13 @@
 //! `trainer CONFIG` trains a decoder, evaluates it, and leaves a run directory.
 //!
 //! Reading order: `cli` (what the user typed), `run` (one run from config to evaluation), `training` (the
-//! loop), `optimizer`, `checkpoint`; the decoder itself is the `decoder` crate.
+//! loop), `learner` (one step), `optimizer`, `checkpoint`; the decoder itself is the `decoder` crate.
 
 mod checkpoint;
 mod cli;
 mod device;
 mod error;
+mod learner;
 mod logging;
 mod metrics;
 mod monitor;
@@ -17,6 +18,7 @@ mod provenance;
 mod run;
 mod run_directory;
 mod screen;
+mod speed;
 mod table;
 mod training;
 
@@ -57,6 +59,7 @@ fn dispatch(cli: Cli) -> Result<(), TrainerError> {
             overrides.extend(device.map(|device| format!("run.device={device:?}")));
             run::evaluate_run(&run, &overrides)
         }
+        Some(Command::Speed(arguments)) => speed::measure(&arguments),
         None => run::train(&Request {
             overrides: cli.train.all_overrides(),
             // clap shows its help when nothing at all is given; flags without a config end here.

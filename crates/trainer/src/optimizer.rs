@@ -1,6 +1,6 @@
 //! `AdamW` over a decoder's parameters, with moments that a checkpoint can hold.
 //!
-//! The update itself is Burn's [`AdamW`]. What is ours is the bookkeeping: moments are named tensors
+//! The update itself is the crate [`fused`]'s on the CPU and Burn's [`AdamW`] elsewhere. What is ours is the bookkeeping: moments are named tensors
 //! instead of an opaque record, the norm is clipped over all gradients together, and decay applies to
 //! matrices only.
 
@@ -11,14 +11,15 @@ use burn::optim::{
     AdamW, AdamWConfig, AdamWState, AdaptiveMomentumState, GradientsParams, Optimizer as _,
 };
 use burn::tensor::{Device, Tensor, TensorData};
-use decoder::{Decoder, LoadError, NamedTensor, ParameterMapper, ParameterVisitor};
+use decoder::{Decoder, Kernels, LoadError, NamedTensor, ParameterMapper, ParameterVisitor};
 use experiment::TrainConfig;
 
 /// `AdamW`'s moments and constants.
 pub struct Optimizer {
     decayed: AdamW,
     undecayed: AdamW,
-    max_grad_norm: f64,
+    constants: TrainConfig,
+    kernels: Kernels,
     /// First and second moment by parameter name, flattened.
     moments: BTreeMap<String, Moments>,
     /// Updates made so far.
@@ -33,7 +34,7 @@ struct Moments {
 
 impl Optimizer {
     /// An optimizer that has made no update.
-    pub fn new(config: &TrainConfig) -> Self {
+    pub fn new(config: &TrainConfig, kernels: Kernels) -> Self {
         let adamw = |decay: f64| {
             AdamWConfig::new()
                 .with_beta_1(config.beta1 as f32)
@@ -45,27 +46,33 @@ impl Optimizer {
         Self {
             decayed: adamw(config.weight_decay),
             undecayed: adamw(0.0),
-            max_grad_norm: config.max_grad_norm,
+            constants: config.clone(),
+            kernels,
             moments: BTreeMap::new(),
             updates: 0,
         }
     }
 
     /// The Euclidean norm of all gradients together.
-    pub fn gradient_norm(decoder: &Decoder, gradients: &GradientsParams) -> f64 {
+    pub fn gradient_norm(&self, decoder: &Decoder, gradients: &GradientsParams) -> f64 {
         struct SumOfSquares<'a> {
             gradients: &'a GradientsParams,
+            kernels: Kernels,
             sums: Vec<Tensor<1>>,
         }
         impl ParameterVisitor for SumOfSquares<'_> {
             fn visit<const R: usize>(&mut self, _name: &str, param: &Param<Tensor<R>>) {
                 if let Some(gradient) = self.gradients.get::<R>(param.id) {
-                    self.sums.push((gradient.clone() * gradient).sum());
+                    self.sums.push(match self.kernels {
+                        Kernels::Fused => fused::sum_of_squares(gradient),
+                        _ => (gradient.clone() * gradient).sum(),
+                    });
                 }
             }
         }
         let mut visitor = SumOfSquares {
             gradients,
+            kernels: self.kernels,
             sums: Vec::new(),
         };
         decoder::for_each_parameter(decoder, &mut visitor);
@@ -83,7 +90,7 @@ impl Optimizer {
         norm: f64,
         lr: f64,
     ) -> Decoder {
-        let clip = (self.max_grad_norm / norm.max(f64::MIN_POSITIVE)).min(1.0);
+        let clip = (self.constants.max_grad_norm / norm.max(f64::MIN_POSITIVE)).min(1.0);
         let mut update = Update {
             gradients,
             clip,
@@ -162,20 +169,80 @@ impl ParameterMapper for Update<'_> {
         let Some(gradient) = self.gradients.remove::<R>(param.id) else {
             return param;
         };
-        let optimizer = &mut *self.optimizer;
-        let adamw = if R >= 2 {
+        let moments = self.optimizer.moments.remove(name);
+        let decays = R >= 2;
+        let mut kept = None;
+        let param = param.map(|value| {
+            let value = value.inner();
+            let shape = value.dims();
+            let (value, gradient) = (value.reshape([-1]), gradient.reshape([-1]));
+            let (value, moments) = match self.optimizer.kernels {
+                Kernels::Fused => self.fused(value, gradient, moments, decays),
+                _ => self.plain(value, gradient, moments, decays),
+            };
+            kept = Some(moments);
+            Tensor::from_inner(value.reshape(shape)).require_grad()
+        });
+        if let Some(moments) = kept {
+            self.optimizer.moments.insert(name.to_owned(), moments);
+        }
+        param
+    }
+}
+
+impl Update<'_> {
+    /// In one pass over parameter, gradient and moments.
+    fn fused(
+        &self,
+        value: Tensor<1>,
+        gradient: Tensor<1>,
+        moments: Option<Moments>,
+        decays: bool,
+    ) -> (Tensor<1>, Moments) {
+        let config = &self.optimizer.constants;
+        let moments = moments.unwrap_or_else(|| Moments {
+            first: gradient.zeros_like(),
+            second: gradient.zeros_like(),
+        });
+        let constants = fused::AdamW {
+            learning_rate: self.lr,
+            beta1: config.beta1 as f32,
+            beta2: config.beta2 as f32,
+            epsilon: config.epsilon as f32,
+            weight_decay: if decays {
+                config.weight_decay as f32
+            } else {
+                0.0
+            },
+            gradient_scale: self.clip as f32,
+            step: self.optimizer.updates as u32 + 1,
+        };
+        let [value, first, second] =
+            fused::adamw(value, gradient, moments.first, moments.second, constants);
+        (value, Moments { first, second })
+    }
+
+    /// By Burn's own operations.
+    fn plain(
+        &self,
+        value: Tensor<1>,
+        gradient: Tensor<1>,
+        moments: Option<Moments>,
+        decays: bool,
+    ) -> (Tensor<1>, Moments) {
+        let optimizer = &*self.optimizer;
+        let adamw = if decays {
             &optimizer.decayed
         } else {
             &optimizer.undecayed
         };
-        let gradient = gradient.reshape([-1]);
         // Skipped where it would multiply by one: a pass over every gradient saved.
         let gradient = if self.clip < 1.0 {
             gradient * self.clip
         } else {
             gradient
         };
-        let state = optimizer.moments.remove(name).map(|moments| AdamWState {
+        let state = moments.map(|moments| AdamWState {
             momentum: AdaptiveMomentumState {
                 time: optimizer.updates,
                 moment_1: moments.first,
@@ -183,22 +250,14 @@ impl ParameterMapper for Update<'_> {
                 max_moment_2: None,
             },
         });
-        let lr = self.lr;
-        let mut kept = None;
-        let param = param.map(|value| {
-            let value = value.inner();
-            let shape = value.dims();
-            let (updated, state) = adamw.step(lr, value.reshape([-1]), gradient, state);
-            kept = state;
-            Tensor::from_inner(updated.reshape(shape)).require_grad()
-        });
-        if let Some(state) = kept {
-            let moments = Moments {
+        let (value, state) = adamw.step(self.lr, value, gradient, state);
+        let moments = match state {
+            Some(state) => Moments {
                 first: state.momentum.moment_1,
                 second: state.momentum.moment_2,
-            };
-            optimizer.moments.insert(name.to_owned(), moments);
-        }
-        param
+            },
+            None => unreachable!("AdamW keeps a state"),
+        };
+        (value, moments)
     }
 }

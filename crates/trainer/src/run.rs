@@ -243,8 +243,8 @@ fn execution(
     selected: &Selected,
     sources: &Sources,
 ) -> Result<Execution, TrainerError> {
-    use decoder::{AttentionPath, Precision};
-    use experiment::{AttentionPath as AskedAttention, Precision as AskedPrecision};
+    use decoder::{Kernels, Precision};
+    use experiment::{Kernels as AskedKernels, Precision as AskedPrecision};
     let has_bf16 = Precision::Bf16.is_supported_by(&selected.device);
     let precision = match experiment.train.precision {
         AskedPrecision::Auto if has_bf16 && !selected.is_cpu() => Precision::Bf16,
@@ -257,14 +257,13 @@ fn execution(
             return Err(sources.error("train.precision", message, help).into());
         }
     };
-    let attention = match experiment.train.attention {
-        AskedAttention::Auto => selected.attention(),
-        AskedAttention::Fused => AttentionPath::Fused,
-        AskedAttention::Reference => AttentionPath::Reference,
+    let kernels = match experiment.train.kernels {
+        AskedKernels::Fused => Kernels::best(&selected.device),
+        AskedKernels::Plain => Kernels::Plain,
     };
     Ok(Execution {
         precision,
-        attention,
+        kernels,
         query_chunk: experiment.train.context_length,
     })
 }

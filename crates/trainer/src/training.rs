@@ -5,16 +5,16 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use burn::module::Module;
-use burn::optim::{GradientsAccumulator, GradientsParams};
-use burn::tensor::{Device, Int, Tensor, TensorData};
+use burn::tensor::Device;
 use burn_train::Interrupter;
 use corpus::{Corpus, Windows};
-use decoder::{Decoder, Execution, Positions, named_tensors};
+use decoder::{Decoder, Execution, named_tensors};
 use evaluation::validation_loss;
 use experiment::Experiment;
 
 use crate::checkpoint::{Best, Checkpoint, Checkpoints, State};
 use crate::error::TrainerError;
+use crate::learner::{Gradients, Learner};
 use crate::metrics::{Line, MetricsFile};
 use crate::monitor::{Monitor, Sample, View};
 use crate::optimizer::Optimizer;
@@ -54,20 +54,10 @@ pub struct Setting<'a> {
 /// A decoder in training: everything a checkpoint holds, on the device.
 pub struct Training<'a> {
     setting: Setting<'a>,
-    autodiff: Device,
-    decoder: Decoder,
-    optimizer: Optimizer,
-    positions: Positions,
+    learner: Learner,
     checkpoints: Checkpoints,
     step: usize,
     best: Option<Best>,
-}
-
-/// Loss and gradients of one optimizer step.
-struct Gradients {
-    loss: f32,
-    norm: f64,
-    by_parameter: GradientsParams,
 }
 
 impl<'a> Training<'a> {
@@ -79,7 +69,7 @@ impl<'a> Training<'a> {
         let experiment = setting.experiment;
         let autodiff = setting.device.clone().autodiff();
         let mut decoder = Decoder::new(experiment.model.clone(), experiment.seed, &autodiff)?;
-        let mut optimizer = Optimizer::new(&experiment.train);
+        let mut optimizer = Optimizer::new(&experiment.train, setting.execution.kernels);
         let (mut step, mut best) = (0, None);
         if let Some(checkpoint) = checkpoint {
             check_spectra(&decoder, &checkpoint.state)?;
@@ -88,14 +78,17 @@ impl<'a> Training<'a> {
             best = checkpoint.state.best;
             optimizer.restore(step, checkpoint.moments, &setting.device)?;
         }
-        let positions = decoder.positions(experiment.train.context_length, &setting.device);
+        let learner = Learner::new(
+            decoder,
+            optimizer,
+            experiment.train.context_length,
+            setting.execution,
+            setting.workers,
+        );
         Ok(Self {
             checkpoints: setting.directory.checkpoints(),
             setting,
-            autodiff,
-            decoder,
-            optimizer,
-            positions,
+            learner,
             step,
             best,
         })
@@ -103,7 +96,7 @@ impl<'a> Training<'a> {
 
     /// The decoder, for evaluation.
     pub fn into_decoder(self) -> Decoder {
-        self.decoder.valid()
+        self.learner.decoder().valid()
     }
 
     /// Steps done.
@@ -168,19 +161,15 @@ impl<'a> Training<'a> {
         if !gradients.norm.is_finite() {
             return Err(self.diverged(step, "gradient norm", gradients.norm));
         }
-        self.decoder = self.optimizer.step(
-            self.decoder.clone(),
-            gradients.by_parameter,
-            gradients.norm,
-            learning_rate,
-        );
+        let (loss, gradient_norm) = (gradients.loss, gradients.norm);
+        self.learner.update(gradients, learning_rate);
         self.step += 1;
         let per_step = self.setting.experiment.train.tokens_per_step();
         let line = Line::Step {
             step: self.step,
             tokens: self.step * per_step,
-            loss: gradients.loss,
-            gradient_norm: gradients.norm,
+            loss,
+            gradient_norm,
             learning_rate,
             seconds: began.elapsed().as_secs_f64(),
         };
@@ -189,86 +178,22 @@ impl<'a> Training<'a> {
             .map_err(TrainerError::io(metrics.path()))?;
         monitor.step(Sample {
             step: self.step,
-            loss: f64::from(gradients.loss),
+            loss: f64::from(loss),
             tokens_per_second: session.tokens_per_second(self.step, per_step),
         });
         Ok(())
     }
 
-    /// Loss and gradients of the next step's batch: micro-batches apart, then summed in their order,
-    /// so that neither the number of workers nor their timing changes a bit.
+    /// Loss and gradients of the next step's batch.
     fn gradients(&self) -> Gradients {
         let config = &self.setting.experiment.train;
-        let first_sample = (self.step * config.batch_size) as u64;
-        let micro_batches: Vec<u64> = (0..config.micro_batches_per_step())
-            .map(|micro| first_sample + (micro * config.micro_batch_size) as u64)
-            .collect();
-        let mut accumulator = GradientsAccumulator::new();
-        let mut losses = Vec::with_capacity(micro_batches.len());
-        for at_once in micro_batches.chunks(self.setting.workers) {
-            for (loss, gradients) in self.in_parallel(at_once) {
-                losses.push(loss);
-                accumulator.accumulate(&self.decoder, gradients);
-            }
-        }
-        let by_parameter = accumulator.grads();
-        Gradients {
-            norm: Optimizer::gradient_norm(&self.decoder, &by_parameter),
-            loss: Tensor::cat(losses, 0).into_data().iter::<f32>().sum(),
-            by_parameter,
-        }
-    }
-
-    /// Loss and gradients of each micro-batch, on a thread each. Burn's CPU backend runs elementwise
-    /// operations on one thread, so this is what uses the other cores.
-    fn in_parallel(&self, first_samples: &[u64]) -> Vec<(Tensor<1>, GradientsParams)> {
-        if let [only] = first_samples {
-            return vec![self.micro_batch(&self.decoder, *only)];
-        }
-        std::thread::scope(|scope| {
-            let workers: Vec<_> = first_samples
-                .iter()
-                .map(|first| {
-                    // A graph of its own: shared leaves would tie the threads' graphs together.
-                    let replica = self.decoder.clone().fork(&self.autodiff);
-                    scope.spawn(move || self.micro_batch(&replica, *first))
-                })
-                .collect();
-            workers
-                .into_iter()
-                .map(|worker| match worker.join() {
-                    Ok(result) => result,
-                    Err(panic) => std::panic::resume_unwind(panic),
-                })
-                .collect()
-        })
-    }
-
-    /// Share of the step's loss, `[1]`, and gradients of the micro-batch that begins at `first_sample`.
-    fn micro_batch(&self, decoder: &Decoder, first_sample: u64) -> (Tensor<1>, GradientsParams) {
-        let config = &self.setting.experiment.train;
-        let loss = self.loss(decoder, first_sample, config.micro_batch_size)
-            / config.micro_batches_per_step() as f64;
-        let gradients = GradientsParams::from_grads(loss.backward(), decoder);
-        (loss.inner(), gradients)
-    }
-
-    /// Mean negative log-likelihood of `count` windows from `first_sample` on, `[1]`.
-    fn loss(&self, decoder: &Decoder, first_sample: u64, count: usize) -> Tensor<1> {
-        let batch = self.setting.windows.batch(first_sample, count);
-        let device = &self.setting.device;
-        let tokens = batch.batch * batch.length;
-        let inputs: Tensor<2, Int> = Tensor::from_data(
-            TensorData::new(batch.inputs, [batch.batch, batch.length]),
-            device,
-        );
-        let targets: Tensor<1, Int> =
-            Tensor::from_data(TensorData::new(batch.targets, [tokens]), device);
-        let execution = self.setting.execution;
-        let hidden = decoder.hidden_states(inputs, &self.positions, execution);
-        decoder
-            .token_losses(hidden, targets, execution.precision)
-            .mean()
+        let size = config.micro_batch_size;
+        let first_sample = self.step * config.batch_size;
+        self.learner
+            .gradients(config.micro_batches_per_step(), &|micro| {
+                let sample = (first_sample + micro * size) as u64;
+                self.setting.windows.batch(sample, size)
+            })
     }
 
     /// An error if the loss under the weights at hand is not finite. They are broken then, and so is
@@ -307,7 +232,7 @@ impl<'a> Training<'a> {
     ) -> Result<bool, TrainerError> {
         let config = &self.setting.experiment.train;
         let loss = validation_loss(
-            &self.decoder.valid(),
+            &self.learner.decoder().valid(),
             &self.setting.corpus.valid,
             self.setting.corpus.tokenizer.bos(),
             config.context_length,
@@ -334,12 +259,12 @@ impl<'a> Training<'a> {
 
     fn save(&mut self) -> Result<(), TrainerError> {
         let checkpoint = Checkpoint {
-            weights: named_tensors(&self.decoder),
-            moments: self.optimizer.moments(),
+            weights: named_tensors(self.learner.decoder()),
+            moments: self.learner.optimizer().moments(),
             state: State {
                 step: self.step,
                 best: self.best,
-                spectra: spectra(&self.decoder),
+                spectra: spectra(self.learner.decoder()),
             },
         };
         let path = self.checkpoints.save(&checkpoint)?;

@@ -3,25 +3,32 @@
 use std::collections::BTreeMap;
 
 use burn::tensor::{Device, Int, Tensor, TensorData};
-use decoder::{
-    AttentionPath, Decoder, DecoderConfig, Execution, LayerKind, NormGain, Precision, preset,
-};
+use decoder::{Decoder, DecoderConfig, Execution, Kernels, LayerKind, NormGain, Precision, preset};
 use positional::EncodingConfig;
 
 pub const VOCABULARY: usize = 61;
 
-pub fn reference(query_chunk: usize) -> Execution {
+pub fn plain(query_chunk: usize) -> Execution {
     Execution {
         precision: Precision::F32,
-        attention: AttentionPath::Reference,
+        kernels: Kernels::Plain,
         query_chunk,
     }
 }
 
+/// The crate `fused`, on the CPU.
 pub fn fused() -> Execution {
     Execution {
-        attention: AttentionPath::Fused,
-        ..reference(usize::MAX)
+        kernels: Kernels::Fused,
+        ..plain(usize::MAX)
+    }
+}
+
+/// Burn's fused attention where a layer allows it.
+pub fn fused_attention() -> Execution {
+    Execution {
+        kernels: Kernels::FusedAttention,
+        ..plain(usize::MAX)
     }
 }
 

@@ -7,9 +7,9 @@ use decoder::{
     Decoder, DecoderConfig, Execution, ParameterVisitor, for_each_parameter, load_parameters,
     named_tensors,
 };
-use positional::EncodingConfig;
+use positional::{EncodingConfig, families};
 
-use crate::common::{everything, fused, reference, small, to_device, tokens};
+use crate::common::{everything, fused, fused_attention, plain, small, to_device, tokens};
 
 const LENGTH: usize = 11;
 
@@ -26,9 +26,8 @@ fn loss(decoder: &Decoder, execution: Execution) -> Tensor<1> {
         Tensor::from_data(TensorData::new(targets, [2 * LENGTH]), &device);
     let positions = decoder.positions(LENGTH, &device);
     let hidden = decoder.hidden_states(to_device(&inputs, &device), &positions, execution);
-    decoder
-        .token_losses(hidden, targets, execution.precision)
-        .mean()
+    let share = 1.0 / (2 * LENGTH) as f64;
+    decoder.loss(hidden, targets, share, execution)
 }
 
 /// Gradients by parameter name.
@@ -92,30 +91,63 @@ fn assert_gradients(config: DecoderConfig, execution: Execution) {
 }
 
 #[test]
-fn reference_path() {
-    assert_gradients(small(EncodingConfig::new("prope")), reference(usize::MAX));
+fn plain_path() {
+    assert_gradients(small(EncodingConfig::new("prope")), plain(usize::MAX));
 }
 
 #[test]
-fn reference_path_in_chunks() {
-    assert_gradients(small(EncodingConfig::new("rope")), reference(4));
+fn plain_path_in_chunks() {
+    assert_gradients(small(EncodingConfig::new("rope")), plain(4));
 }
 
 #[test]
-fn fused_path() {
-    assert_gradients(small(EncodingConfig::new("rope")), fused());
+fn fused_attention_path() {
+    assert_gradients(small(EncodingConfig::new("rope")), fused_attention());
 }
 
 #[test]
 fn every_option() {
-    assert_gradients(everything(), reference(4));
+    assert_gradients(everything(), plain(4));
+}
+
+#[test]
+fn fused_path() {
+    assert_gradients(small(EncodingConfig::new("prope")), fused());
+}
+
+#[test]
+fn every_option_fused() {
+    assert_gradients(everything(), fused());
+}
+
+/// Much finer than a difference quotient can tell.
+#[test]
+fn fused_gradients_equal_those_of_the_plain_path() {
+    let autodiff = Device::flex().autodiff();
+    for encoding in families().iter().map(|family| family.kind) {
+        let encoding = EncodingConfig::new(encoding).resolved().expect(encoding);
+        for config in [small(encoding), everything()] {
+            let decoder = Decoder::new(config, 3, &autodiff).expect("valid config");
+            let expected = gradients(&decoder, plain(usize::MAX));
+            for ((name, a), (_, b)) in gradients(&decoder, fused()).into_iter().zip(expected) {
+                let size = b.iter().map(|g| g.abs()).fold(0.0f32, f32::max);
+                assert!(size > 0.0, "{name}: no gradient");
+                let worst = a.iter().zip(&b).map(|(a, b)| (a - b).abs());
+                let worst = worst.fold(0.0f32, f32::max);
+                assert!(
+                    worst <= 1e-5 * size + 1e-7,
+                    "{name}: off by {worst} of {size}"
+                );
+            }
+        }
+    }
 }
 
 #[test]
 fn every_parameter_gets_a_gradient_that_is_not_zero() {
     let autodiff = Device::flex().autodiff();
     let decoder = Decoder::new(everything(), 3, &autodiff).expect("valid config");
-    for (name, gradient) in gradients(&decoder, reference(4)) {
+    for (name, gradient) in gradients(&decoder, plain(4)) {
         let norm: f32 = gradient.iter().map(|g| g * g).sum::<f32>().sqrt();
         assert!(norm > 1e-6, "{name}: {norm}");
     }

@@ -4,14 +4,10 @@ use burn::tensor::Device;
 use decoder::{Decoder, LayerKind, load_parameters, named_tensors};
 use positional::EncodingConfig;
 
-use crate::common::{VOCABULARY, decoder, everything, logits, reference, small, tokens};
+use crate::common::{VOCABULARY, decoder, everything, logits, plain, small, tokens};
 
 fn bits(encoding: EncodingConfig) -> Vec<u32> {
-    let logits = logits(
-        &decoder(small(encoding)),
-        &tokens(2, 17),
-        reference(usize::MAX),
-    );
+    let logits = logits(&decoder(small(encoding)), &tokens(2, 17), plain(usize::MAX));
     logits.iter().map(|v| v.to_bits()).collect()
 }
 
@@ -35,8 +31,8 @@ fn the_future_does_not_change_the_past() {
     let mut after = before.clone();
     after[0][8] = (after[0][8] + 1) % VOCABULARY;
     let (a, b) = (
-        logits(&decoder, &before, reference(4)),
-        logits(&decoder, &after, reference(4)),
+        logits(&decoder, &before, plain(4)),
+        logits(&decoder, &after, plain(4)),
     );
     assert_eq!(a[..8 * VOCABULARY], b[..8 * VOCABULARY]);
     assert_ne!(a[8 * VOCABULARY..], b[8 * VOCABULARY..]);
@@ -55,8 +51,8 @@ fn a_window_hides_what_lies_before_it() {
     let mut after = before.clone();
     after[0][3] = (after[0][3] + 1) % VOCABULARY;
     let (a, b) = (
-        logits(&decoder, &before, reference(5)),
-        logits(&decoder, &after, reference(5)),
+        logits(&decoder, &before, plain(5)),
+        logits(&decoder, &after, plain(5)),
     );
     let row = |t: usize| t * VOCABULARY..(t + 1) * VOCABULARY;
     for t in 3..7 {

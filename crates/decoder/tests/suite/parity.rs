@@ -3,7 +3,9 @@
 use decoder::{Decoder, DecoderConfig, Precision};
 use positional::{EncodingConfig, families};
 
-use crate::common::{assert_close, decoder, everything, fused, logits, reference, small, tokens};
+use crate::common::{
+    assert_close, decoder, everything, fused, fused_attention, logits, plain, small, tokens,
+};
 use crate::host;
 
 fn assert_equals_host(decoder: &Decoder) {
@@ -14,11 +16,12 @@ fn assert_equals_host(decoder: &Decoder) {
         .collect();
     for query_chunk in [usize::MAX, 13, 5, 1] {
         assert_close(
-            &logits(decoder, &batch, reference(query_chunk)),
+            &logits(decoder, &batch, plain(query_chunk)),
             &expected,
             2e-5,
         );
     }
+    assert_close(&logits(decoder, &batch, fused_attention()), &expected, 2e-5);
     assert_close(&logits(decoder, &batch, fused()), &expected, 2e-5);
 }
 
@@ -63,8 +66,8 @@ fn each_option_alone_equals_the_host() {
 fn bf16_products_are_near_f32() {
     let decoder = decoder(small(EncodingConfig::new("rope")));
     let batch = tokens(1, 13);
-    let exact = logits(&decoder, &batch, reference(usize::MAX));
-    let mut execution = reference(usize::MAX);
+    let exact = logits(&decoder, &batch, plain(usize::MAX));
+    let mut execution = plain(usize::MAX);
     execution.precision = Precision::Bf16;
     let rounded = logits(&decoder, &batch, execution);
     assert_close(&rounded, &exact, 0.1);
@@ -75,7 +78,7 @@ fn bf16_products_are_near_f32() {
 fn absolute_encodings_are_added_once() {
     let mut config = small(EncodingConfig::new("nope"));
     config.num_hidden_layers = 1;
-    let plain = decoder(config.clone());
+    let bare = decoder(config.clone());
     config.layers.get_mut("global").expect("kind").encoding = EncodingConfig::new("sinusoidal");
     let encoded = decoder(config);
     // With the table subtracted from the embeddings' rows the two agree: one token per position, so
@@ -101,10 +104,10 @@ fn absolute_encodings_are_added_once() {
         let device = decoder.device();
         let positions = decoder.positions(length, &device);
         let tokens = crate::common::to_device(&batch, &device);
-        let hidden = decoder.hidden_states(tokens, &positions, reference(usize::MAX));
+        let hidden = decoder.hidden_states(tokens, &positions, plain(usize::MAX));
         hidden.into_data().iter::<f32>().collect()
     };
-    let expected = hidden(&plain);
+    let expected = hidden(&bare);
     assert!(
         hidden(&encoded)
             .iter()

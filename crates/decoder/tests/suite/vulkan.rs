@@ -7,7 +7,7 @@ use burn::tensor::{Device, DeviceKind, DeviceType};
 use decoder::{Decoder, DecoderConfig, Execution, load_parameters, named_tensors};
 use positional::EncodingConfig;
 
-use crate::common::{assert_close, everything, fused, logits, reference, small, tokens};
+use crate::common::{assert_close, everything, fused_attention, logits, plain, small, tokens};
 use crate::gradients::gradients;
 
 fn device() -> Device {
@@ -34,9 +34,9 @@ fn assert_agrees(config: &DecoderConfig, execution: Execution) {
     let device = device();
     let (cpu, gpu) = pair(config, &device);
     let batch = tokens(2, 13);
-    let expected = logits(&cpu, &batch, reference(usize::MAX));
+    let expected = logits(&cpu, &batch, plain(usize::MAX));
     assert_close(&logits(&gpu, &batch, execution), &expected, 1e-4);
-    let expected = gradients(&cpu, reference(usize::MAX));
+    let expected = gradients(&cpu, plain(usize::MAX));
     for ((name, a), (_, b)) in gradients(&gpu, execution).into_iter().zip(expected) {
         let size = b.iter().map(|g| g * g).sum::<f32>().sqrt();
         let difference = a
@@ -55,17 +55,17 @@ fn assert_agrees(config: &DecoderConfig, execution: Execution) {
 #[test]
 #[ignore = "takes minutes on a software rasterizer: make test-vulkan"]
 fn vulkan_forward_and_gradients_reference() {
-    assert_agrees(&small(EncodingConfig::new("prope")), reference(usize::MAX));
+    assert_agrees(&small(EncodingConfig::new("prope")), plain(usize::MAX));
 }
 
 #[test]
 #[ignore = "takes minutes on a software rasterizer: make test-vulkan"]
 fn vulkan_forward_and_gradients_fused() {
-    assert_agrees(&small(EncodingConfig::new("prope")), fused());
+    assert_agrees(&small(EncodingConfig::new("prope")), fused_attention());
 }
 
 #[test]
 #[ignore = "takes minutes on a software rasterizer: make test-vulkan"]
 fn vulkan_forward_and_gradients_of_every_option() {
-    assert_agrees(&everything(), reference(4));
+    assert_agrees(&everything(), plain(4));
 }

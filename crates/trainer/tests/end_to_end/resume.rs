@@ -68,7 +68,7 @@ fn killed_and_resumed_runs_give_the_same_bits() {
 #[test]
 fn the_best_checkpoint_is_remembered() {
     let changes = [
-        ("learning_rate = 1e-2", "learning_rate = 2.0"),
+        ("learning_rate = 1e-2", "learning_rate = 8.0"),
         ("warmup_steps = 5", "warmup_steps = 40"),
         (
             "evaluate_every = 8",

@@ -1,0 +1,275 @@
+//! `trainer speed`: times training steps or forward passes on synthetic tokens.
+//!
+//! One side of the benchmark against `PyTorch`; `benchmarks/README.md` says what is timed, how the tokens
+//! are made and what the line of JSON holds. The step is the one that training takes.
+
+use std::fs;
+use std::io;
+use std::time::Instant;
+
+use burn::module::Module;
+use burn::tensor::{Int, Tensor, TensorData};
+use corpus::Batch;
+use decoder::{Decoder, DecoderConfig, Execution, Kernels, Precision, load_parameters};
+use experiment::{DeviceRequest, TrainConfig};
+use serde::Serialize;
+
+use crate::checkpoint;
+use crate::cli::SpeedArguments;
+use crate::device::{self, Selected};
+use crate::error::TrainerError;
+use crate::learner::Learner;
+use crate::optimizer::Optimizer;
+use crate::provenance;
+use crate::screen;
+
+/// The line that is printed.
+#[derive(Serialize)]
+struct Report {
+    side: &'static str,
+    version: String,
+    mode: &'static str,
+    threads: usize,
+    device: String,
+    dtype: &'static str,
+    kernels: String,
+    parameters: usize,
+    tokens_per_step: usize,
+    step_seconds: Vec<f64>,
+    losses: Vec<f32>,
+    peak_rss_bytes: Option<u64>,
+    seconds_to_first_step: f64,
+    flops_per_token: f64,
+}
+
+/// Measures what `arguments` say and prints the report.
+///
+/// # Errors
+/// If a file cannot be read, does not fit, or the device is not there.
+pub fn measure(arguments: &SpeedArguments) -> Result<(), TrainerError> {
+    let began = Instant::now();
+    let threads = set_threads(arguments)?;
+    let selected = select(arguments)?;
+    let config = read_shape(arguments)?;
+    let execution = execution(arguments, &selected)?;
+    let mut tokens = SyntheticTokens::new(config.vocab_size);
+    let mut step = prepare(arguments, &config, &selected, execution, threads)?;
+    let mut report = Report {
+        side: "ours",
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        mode: if arguments.evaluate {
+            "evaluate"
+        } else {
+            "train"
+        },
+        threads,
+        device: selected.name.clone(),
+        dtype: match execution.precision {
+            Precision::F32 => "f32",
+            Precision::Bf16 => "bf16",
+        },
+        kernels: format!("{:?}", execution.kernels),
+        parameters: config.num_parameters(),
+        tokens_per_step: arguments.batch * arguments.length,
+        step_seconds: Vec::new(),
+        losses: Vec::new(),
+        peak_rss_bytes: None,
+        seconds_to_first_step: 0.0,
+        flops_per_token: flops_per_token(arguments, &config),
+    };
+    for index in 0..arguments.warmup + arguments.steps {
+        let batch = tokens.batch(arguments.batch, arguments.length);
+        let step_began = Instant::now();
+        report.losses.push(step(batch));
+        if index == 0 {
+            report.seconds_to_first_step = began.elapsed().as_secs_f64();
+        }
+        if index >= arguments.warmup {
+            report.step_seconds.push(step_began.elapsed().as_secs_f64());
+        }
+    }
+    report.peak_rss_bytes = provenance::peak_memory_bytes();
+    let line = serde_json::to_string(&report).map_err(|error| bad_input(arguments, error))?;
+    screen::say(format_args!("{line}"));
+    Ok(())
+}
+
+/// A step: from its batch on the host to its loss on the host.
+type Step = Box<dyn FnMut(Batch) -> f32>;
+
+fn prepare(
+    arguments: &SpeedArguments,
+    config: &DecoderConfig,
+    selected: &Selected,
+    execution: Execution,
+    threads: usize,
+) -> Result<Step, TrainerError> {
+    let autodiff = selected.device.clone().autodiff();
+    let mut decoder = Decoder::new(config.clone(), 0, &autodiff)?;
+    if let Some(path) = &arguments.weights {
+        let bytes = fs::read(path).map_err(TrainerError::io(path))?;
+        decoder = load_parameters(decoder, checkpoint::from_safetensors(path, &bytes)?)?;
+    }
+    if arguments.evaluate {
+        return Ok(evaluation_step(
+            decoder.valid(),
+            arguments.length,
+            execution,
+        ));
+    }
+    let (length, steps) = (arguments.length, arguments.warmup + arguments.steps);
+    let train =
+        TrainConfig::at_constant_rate(length, arguments.batch, steps, arguments.learning_rate);
+    let optimizer = Optimizer::new(&train, execution.kernels);
+    let workers = selected.workers().min(threads);
+    let learner = Learner::new(decoder, optimizer, arguments.length, execution, workers);
+    Ok(training_step(learner, workers, arguments.learning_rate))
+}
+
+fn training_step(mut learner: Learner, workers: usize, learning_rate: f64) -> Step {
+    Box::new(move |batch| {
+        // A micro-batch for each worker, where they come out even.
+        let micro_batches = if batch.batch.is_multiple_of(workers) {
+            workers
+        } else {
+            1
+        };
+        let gradients =
+            learner.gradients(micro_batches, &|index| part(&batch, index, micro_batches));
+        let loss = gradients.loss;
+        learner.update(gradients, learning_rate);
+        loss
+    })
+}
+
+fn evaluation_step(decoder: Decoder, length: usize, execution: Execution) -> Step {
+    let device = decoder.device();
+    let positions = decoder.positions(length, &device);
+    Box::new(move |batch| {
+        let rows = batch.batch * batch.length;
+        let inputs = TensorData::new(batch.inputs, [batch.batch, batch.length]);
+        let inputs: Tensor<2, Int> = Tensor::from_data(inputs, &device);
+        let targets = TensorData::new(batch.targets, [rows]);
+        let targets: Tensor<1, Int> = Tensor::from_data(targets, &device);
+        let hidden = decoder.hidden_states(inputs, &positions, execution);
+        let losses = decoder.token_losses(hidden, targets, execution);
+        losses.mean().into_scalar::<f32>()
+    })
+}
+
+/// Micro-batch `index` of `count` equal ones.
+fn part(batch: &Batch, index: usize, count: usize) -> Batch {
+    let rows = batch.batch / count;
+    let tokens = rows * batch.length;
+    let cut = |values: &[i32]| values[index * tokens..][..tokens].to_vec();
+    Batch {
+        inputs: cut(&batch.inputs),
+        targets: cut(&batch.targets),
+        batch: rows,
+        length: batch.length,
+    }
+}
+
+fn flops_per_token(arguments: &SpeedArguments, config: &DecoderConfig) -> f64 {
+    let training = config.training_flops_per_token(arguments.length);
+    // A training step is one forward pass and a backward pass of twice its work.
+    if arguments.evaluate {
+        training / 3.0
+    } else {
+        training
+    }
+}
+
+fn set_threads(arguments: &SpeedArguments) -> Result<usize, TrainerError> {
+    let threads = arguments.threads.unwrap_or(0);
+    rayon::ThreadPoolBuilder::new()
+        .num_threads(threads)
+        .build_global()
+        .map_err(|error| bad_input(arguments, error))?;
+    Ok(rayon::current_num_threads())
+}
+
+fn select(arguments: &SpeedArguments) -> Result<Selected, TrainerError> {
+    let request: DeviceRequest = arguments
+        .device
+        .parse()
+        .map_err(|error: String| bad_input(arguments, error))?;
+    device::select(&request).map_err(|error| bad_input(arguments, error))
+}
+
+fn read_shape(arguments: &SpeedArguments) -> Result<DecoderConfig, TrainerError> {
+    let path = &arguments.shape;
+    let text = fs::read_to_string(path).map_err(TrainerError::io(path))?;
+    serde_json::from_str(&text).map_err(|error| bad_input(arguments, error))
+}
+
+fn execution(arguments: &SpeedArguments, selected: &Selected) -> Result<Execution, TrainerError> {
+    let precision = match arguments.dtype.as_str() {
+        "f32" => Precision::F32,
+        "bf16" => Precision::Bf16,
+        other => {
+            return Err(bad_input(
+                arguments,
+                format!("dtype `{other}`: f32 or bf16"),
+            ));
+        }
+    };
+    let device = &selected.device;
+    let kernels = match (arguments.plain, arguments.evaluate) {
+        (true, _) => Kernels::Plain,
+        (false, true) => Kernels::exact(device),
+        (false, false) => Kernels::best(device),
+    };
+    Ok(Execution {
+        precision,
+        kernels,
+        query_chunk: 1024.min(arguments.length),
+    })
+}
+
+fn bad_input(arguments: &SpeedArguments, error: impl ToString) -> TrainerError {
+    TrainerError::Io {
+        path: arguments.shape.clone(),
+        source: io::Error::new(io::ErrorKind::InvalidInput, error.to_string()),
+    }
+}
+
+/// Knuth's MMIX generator: token n, from 1 on, is `(x_n >> 33) % V`.
+struct SyntheticTokens {
+    state: u64,
+    vocab_size: u64,
+}
+
+impl SyntheticTokens {
+    fn new(vocab_size: usize) -> Self {
+        Self {
+            state: 1,
+            vocab_size: vocab_size as u64,
+        }
+    }
+
+    fn next(&mut self) -> i32 {
+        self.state = self
+            .state
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
+        ((self.state >> 33) % self.vocab_size) as i32
+    }
+
+    /// The next `batch` stretches of `length + 1` tokens in a row.
+    fn batch(&mut self, batch: usize, length: usize) -> Batch {
+        let mut inputs = Vec::with_capacity(batch * length);
+        let mut targets = Vec::with_capacity(batch * length);
+        for _ in 0..batch {
+            let row: Vec<i32> = (0..=length).map(|_| self.next()).collect();
+            inputs.extend_from_slice(&row[..length]);
+            targets.extend_from_slice(&row[1..]);
+        }
+        Batch {
+            inputs,
+            targets,
+            batch,
+            length,
+        }
+    }
+}

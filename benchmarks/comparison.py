@@ -1,0 +1,114 @@
+"""Two sides of one case, round by round: whether they did the same work, and how fast."""
+
+from __future__ import annotations
+
+import math
+import statistics
+from dataclasses import dataclass
+from typing import Any
+
+# Relative. Sums in another order differ by 1e-6 in f32; bf16 keeps 8 bits of each product's inputs,
+# and the mean over the tokens of a step hides most of that.
+LOSS_TOLERANCE = 1e-3
+FLOPS_TOLERANCE = 1e-6
+
+Line = dict[str, Any]
+
+
+class Unequal(Exception):
+    """The sides did not do the same work: their times cannot be compared."""
+
+
+@dataclass(frozen=True)
+class Round:
+    """What both sides printed in one round."""
+
+    ours: Line
+    pytorch: Line
+
+    def ratio(self) -> float:
+        """Tokens per second of ours over PyTorch's: above 1 ours is faster."""
+        return tokens_per_second(self.ours) / tokens_per_second(self.pytorch)
+
+    def loss_difference(self) -> float:
+        """Largest relative difference of the losses over all steps, warm-up included."""
+        pairs = zip(self.ours["losses"], self.pytorch["losses"], strict=True)
+        return max(relative(ours, theirs) for ours, theirs in pairs)
+
+    def check(self, weights_shared: bool) -> None:
+        """Raises Unequal unless both sides report the same work and, from shared weights, the same
+        first loss."""
+        for key in ("mode", "dtype", "threads", "parameters", "tokens_per_step"):
+            self._same(key, self.ours[key] == self.pytorch[key])
+        # `cuda` and `cuda:0` are one kind of device.
+        kinds = {line["device"].partition(":")[0] for line in (self.ours, self.pytorch)}
+        self._same("device", len(kinds) == 1)
+        for key in ("step_seconds", "losses"):
+            self._same(f"number of {key}", len(self.ours[key]) == len(self.pytorch[key]), key)
+        flops = relative(self.ours["flops_per_token"], self.pytorch["flops_per_token"])
+        self._same("flops_per_token", flops <= FLOPS_TOLERANCE)
+        first = relative(self.ours["losses"][0], self.pytorch["losses"][0])
+        # Written so that a NaN fails.
+        if weights_shared and not first <= LOSS_TOLERANCE:
+            raise Unequal(
+                f"first loss: ours {self.ours['losses'][0]}, PyTorch {self.pytorch['losses'][0]}, "
+                f"relative difference {first:.1e} above {LOSS_TOLERANCE:.0e}"
+            )
+
+    def _same(self, what: str, same: bool, key: str | None = None) -> None:
+        if not same:
+            key = key or what
+            raise Unequal(f"{what}: ours {self.ours[key]}, PyTorch {self.pytorch[key]}")
+
+
+def relative(a: float, b: float) -> float:
+    """Difference over the second number."""
+    return abs(a - b) / abs(b) if b else math.inf if a else 0.0
+
+
+def tokens_per_second(line: Line) -> float:
+    """From the median step: a pause of the machine in one step does not count."""
+    return line["tokens_per_step"] / statistics.median(line["step_seconds"])
+
+
+def peak_memory(lines: list[Line]) -> str:
+    """Median of the peaks: of the device's memory where it has its own, else of the process. The two
+    are no substitutes for each other: a side that does not count its device's memory gets a dash."""
+    key = "peak_rss_bytes" if lines[0]["device"] == "cpu" else "peak_device_bytes"
+    peaks = [line.get(key) for line in lines]
+    return "-" if None in peaks else f"{statistics.median(peaks) / 2**20:,.0f} MiB"
+
+
+COLUMNS = (
+    "case | ours, tokens/s | PyTorch, tokens/s | ratio | min..max | peak memory, ours | PyTorch "
+    "| first step, ours | PyTorch | losses differ by"
+)
+
+
+def header() -> str:
+    """Head of the Markdown table."""
+    cells = COLUMNS.split(" | ")
+    return f"| {' | '.join(cells)} |\n|---|{'---:|' * (len(cells) - 1)}"
+
+
+def row(name: str, rounds: list[Round]) -> str:
+    """One row: medians over the rounds, and the spread of the ratio."""
+    ratios = [r.ratio() for r in rounds]
+
+    def median(of: Any, side: str) -> float:
+        return statistics.median(of(getattr(r, side)) for r in rounds)
+
+    sides = ("ours", "pytorch")
+    speeds = [f"{median(tokens_per_second, side):,.0f}" for side in sides]
+    memory = [peak_memory([getattr(r, side) for r in rounds]) for side in sides]
+    first = [f"{median(lambda line: line['seconds_to_first_step'], side):.1f} s" for side in sides]
+    cells = [
+        name,
+        *speeds,
+        f"{statistics.median(ratios):.2f}",
+        f"{min(ratios):.2f}..{max(ratios):.2f}",
+        *memory,
+        *first,
+        f"{max(r.loss_difference() for r in rounds):.0e}",
+    ]
+    return f"| {' | '.join(cells)} |"

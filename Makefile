@@ -56,9 +56,13 @@ docs: ## Write docs/config.md anew from the code
 first-light: ## Train and evaluate the seven rows of the paper's Table 2, print the table
 	scripts/first_light.sh
 
+# Without autotuning, which a software rasterizer would take minutes over, and optimisation, which costs
+# more to compile than it saves; hence a folder of its own.
 .PHONY: test-vulkan
-test-vulkan: ## The decoder on wgpu against the CPU, on a GPU or a software Vulkan (mesa-vulkan-drivers)
-	CUBECL_AUTOTUNE_LEVEL=minimal $(CARGO) test --workspace --test suite -- vulkan --ignored --test-threads=1
+test-vulkan: ## Decoder and training on wgpu against the CPU, on a software Vulkan (mesa-vulkan-drivers)
+	$(CARGO) test -p decoder --test suite --profile unoptimised --target-dir $(TARGET_DIR)/check-vulkan -- vulkan --ignored --test-threads=1
+	$(CARGO) build -p trainer --no-default-features --profile unoptimised --target-dir $(TARGET_DIR)/check-vulkan
+	TRAINER=$(TARGET_DIR)/check-vulkan/unoptimised/trainer STEPS=20 scripts/gpu_parity.sh wgpu:cpu
 
 .PHONY: llvm
 llvm: ## Install the LLVM that `--features cuda` needs, from PyPI
@@ -67,7 +71,7 @@ llvm: ## Install the LLVM that `--features cuda` needs, from PyPI
 # A profile and a folder of its own: another set of features would rebuild most of the default build.
 .PHONY: check-cuda
 check-cuda: llvm ## Compile and link the trainer with CUDA, without running it
-	$(CARGO) build -p trainer --features cuda --profile check-cuda --target-dir $(TARGET_DIR)/check-cuda
+	$(CARGO) build -p trainer --features cuda --profile unoptimised --target-dir $(TARGET_DIR)/check-cuda
 
 .PHONY: clean-runs
 clean-runs: ## Delete runs/: checkpoints, metrics, results

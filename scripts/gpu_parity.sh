@@ -4,7 +4,8 @@
 #
 #     scripts/gpu_parity.sh wgpu            or  wgpu:1, wgpu:cpu (software), cuda (after: FEATURES=cuda)
 #
-# Environment: STEPS (50), TOLERANCE (relative, 1e-3), FEATURES (cargo features), CONFIG (configs/micro.toml).
+# Environment: STEPS (50), TOLERANCE (relative, 1e-3), FEATURES (cargo features), CONFIG (configs/micro.toml),
+# TRAINER (a binary that is built already).
 # Losses of two devices drift apart as training goes on: rounding differs and training amplifies it.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -15,8 +16,13 @@ tolerance=${TOLERANCE:-1e-3}
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
 
+if [[ -n ${TRAINER:-} ]]; then
+    trainer=("$TRAINER")
+else
+    trainer=(cargo run --quiet -p trainer ${FEATURES:+--features "$FEATURES"} --)
+fi
 run() {
-    cargo run --quiet -p trainer ${FEATURES:+--features "$FEATURES"} -- "${CONFIG:-configs/micro.toml}" --device "$1" --name "$2" \
+    "${trainer[@]}" "${CONFIG:-configs/micro.toml}" --device "$1" --name "$2" \
         --set "run.directory=\"$folder\"" --set "train.steps=$steps" --set 'train.precision="f32"' \
         --set train.evaluate_every=0 --set train.checkpoint_every=0 >"$folder/$2.out"
     grep '^device ' "$folder/$2.out"

@@ -13,6 +13,7 @@ mod block;
 mod config;
 mod cost;
 mod execution;
+mod fused_attention;
 mod init;
 mod model;
 mod parameters;
@@ -22,6 +23,7 @@ mod presets;
 
 pub use config::{DecoderConfig, DecoderError, LayerKind, NormGain};
 pub use execution::{Execution, Kernels};
+pub use fused_attention::fused_attention_is_right;
 pub use model::Decoder;
 pub use parameters::{
     LoadError, NamedTensor, ParameterMapper, ParameterVisitor, for_each_parameter, load_parameters,

@@ -64,14 +64,25 @@ test-vulkan: ## Decoder and training on wgpu against the CPU, on a software Vulk
 	$(CARGO) build -p trainer --no-default-features --profile unoptimised --target-dir $(TARGET_DIR)/check-vulkan
 	TRAINER=$(TARGET_DIR)/check-vulkan/unoptimised/trainer STEPS=20 scripts/gpu_parity.sh wgpu:cpu
 
+# The peer is installed once: benchmarks/setup.sh.
+.PHONY: bench
+bench: ## Training and evaluation speed on the CPU against compiled PyTorch (needs benchmarks/setup.sh)
+	$(CARGO) build -p trainer
+	python3 benchmarks/run.py --ours '$(TARGET_DIR)/debug/trainer speed'
+
+.PHONY: bench-gpu
+bench-gpu: ## The same on a CUDA GPU
+	$(CARGO) build --release -p trainer --features cuda
+	python3 benchmarks/run.py --device cuda --ours '$(TARGET_DIR)/release/trainer speed'
+
 .PHONY: llvm
 llvm: ## Install the LLVM that `--features cuda` needs, from PyPI
 	scripts/llvm.sh
 
 # A profile and a folder of its own: another set of features would rebuild most of the default build.
 .PHONY: check-cuda
-check-cuda: llvm ## Compile and link the trainer with CUDA, without running it
-	$(CARGO) build -p trainer --features cuda --profile unoptimised --target-dir $(TARGET_DIR)/check-cuda
+check-cuda: llvm ## Compile and link the trainer with CUDA and SPIR-V, without running it
+	$(CARGO) build -p trainer --features cuda,vulkan --profile unoptimised --target-dir $(TARGET_DIR)/check-cuda
 
 .PHONY: clean-runs
 clean-runs: ## Delete runs/: checkpoints, metrics, results

@@ -20,6 +20,7 @@ mod run_directory;
 mod screen;
 mod speed;
 mod table;
+mod throughput;
 mod training;
 
 use std::process::ExitCode;

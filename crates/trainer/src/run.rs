@@ -92,6 +92,7 @@ pub fn train(request: &Request) -> Result<(), TrainerError> {
     let began = Instant::now();
     let outcome = training.run();
     record.training_seconds += began.elapsed().as_secs_f64();
+    record.throughput = training.throughput(&selected.description);
     record.peak_memory_bytes = provenance::peak_memory_bytes();
     match outcome {
         Err(error) => {
@@ -105,6 +106,9 @@ pub fn train(request: &Request) -> Result<(), TrainerError> {
             return interrupted(request, &directory, record, &experiment.name);
         }
         Ok(Outcome::Complete) => {}
+    }
+    if let Some(throughput) = &record.throughput {
+        screen::say(throughput.line());
     }
     let decoder = training.into_decoder();
     record.weights_sha256 = Some(weights_digest(&decoder::named_tensors(&decoder)));

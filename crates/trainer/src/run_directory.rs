@@ -23,6 +23,7 @@ use serde::{Deserialize, Serialize};
 use crate::checkpoint::Checkpoints;
 use crate::error::TrainerError;
 use crate::provenance;
+use crate::throughput::Throughput;
 
 /// How far a run got.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -57,6 +58,8 @@ pub struct RunRecord {
     pub started: u64,
     /// Wall time spent training, over all sessions, in seconds.
     pub training_seconds: f64,
+    /// Speed of the latest session's steps.
+    pub throughput: Option<Throughput>,
     /// SHA-256 of the final weights.
     pub weights_sha256: Option<String>,
     /// Largest resident memory of the latest session in bytes, where the system tells.
@@ -180,6 +183,7 @@ impl RunDirectory {
                 .duration_since(UNIX_EPOCH)
                 .map_or(0, |elapsed| elapsed.as_secs()),
             training_seconds: 0.0,
+            throughput: None,
             weights_sha256: None,
             peak_memory_bytes: None,
         }

@@ -19,6 +19,7 @@ use crate::metrics::{Line, MetricsFile};
 use crate::monitor::{Monitor, Sample, View};
 use crate::optimizer::Optimizer;
 use crate::run_directory::RunDirectory;
+use crate::throughput::Throughput;
 
 /// How a training session ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,6 +59,9 @@ pub struct Training<'a> {
     checkpoints: Checkpoints,
     step: usize,
     best: Option<Best>,
+    /// Seconds spent in this session's steps.
+    step_seconds: f64,
+    first_step: usize,
 }
 
 impl<'a> Training<'a> {
@@ -91,12 +95,27 @@ impl<'a> Training<'a> {
             learner,
             step,
             best,
+            step_seconds: 0.0,
+            first_step: step,
         })
     }
 
     /// The decoder, for evaluation.
     pub fn into_decoder(self) -> Decoder {
         self.learner.decoder().valid()
+    }
+
+    /// The speed of this session's steps on the device called `device`.
+    pub fn throughput(&self, device: &str) -> Option<Throughput> {
+        let experiment = self.setting.experiment;
+        let length = experiment.train.context_length;
+        Throughput::measured(
+            (self.step - self.first_step) * experiment.train.tokens_per_step(),
+            self.step_seconds,
+            experiment.model.training_flops_per_token(length),
+            device,
+            self.setting.execution.precision,
+        )
     }
 
     /// Steps done.
@@ -165,13 +184,15 @@ impl<'a> Training<'a> {
         self.learner.update(gradients, learning_rate);
         self.step += 1;
         let per_step = self.setting.experiment.train.tokens_per_step();
+        let seconds = began.elapsed().as_secs_f64();
+        self.step_seconds += seconds;
         let line = Line::Step {
             step: self.step,
             tokens: self.step * per_step,
             loss,
             gradient_norm,
             learning_rate,
-            seconds: began.elapsed().as_secs_f64(),
+            seconds,
         };
         metrics
             .write(&line)

@@ -11,6 +11,7 @@ mod divergence;
 mod dry_run;
 mod errors;
 mod evaluation;
+mod kernels;
 mod reproducibility;
 mod resume;
 mod run_directory;

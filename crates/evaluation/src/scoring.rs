@@ -56,19 +56,9 @@ impl<'a> Scorer<'a> {
         if share == ends.len() {
             return self.score(file, ends, scored);
         }
-        std::thread::scope(|scope| {
-            let threads: Vec<_> = ends
-                .chunks(share)
-                .map(|ends| scope.spawn(move || fused::serially(|| self.score(file, ends, scored))))
-                .collect();
-            threads
-                .into_iter()
-                .flat_map(|thread| match thread.join() {
-                    Ok(losses) => losses,
-                    Err(panic) => std::panic::resume_unwind(panic),
-                })
-                .collect()
-        })
+        let pieces: Vec<&[usize]> = ends.chunks(share).collect();
+        let losses = fused::on_a_thread_each(pieces, |ends| self.score(file, ends, scored));
+        losses.into_iter().flatten().collect()
     }
 
     /// Negative log-likelihoods in nats of the last `scored` tokens of each window; a window is

@@ -12,10 +12,11 @@ mod autodiff;
 mod flex;
 pub mod ops;
 mod tensors;
+mod threads;
 
-pub use cpu_kernels::serially;
 pub use ops::{AdamW, Attention, Norm};
 pub use tensors::{
     adamw, attention, embedding, geglu, is_supported_by, linear, loss, normalize, rms_norm, rotate,
     sum_of_squares, token_losses,
 };
+pub use threads::on_a_thread_each;

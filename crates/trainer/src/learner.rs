@@ -107,22 +107,12 @@ impl Learner {
             return vec![self.micro_batch(&self.decoder, micro_batch(first), share)];
         }
         let autodiff = self.device.clone().autodiff();
-        std::thread::scope(|scope| {
-            let workers: Vec<_> = (first..first + at_once)
-                .map(|index| {
-                    // A graph of its own: shared leaves would tie the threads' graphs together.
-                    let replica = self.decoder.clone().fork(&autodiff);
-                    let work = move || self.micro_batch(&replica, micro_batch(index), share);
-                    scope.spawn(|| fused::serially(work))
-                })
-                .collect();
-            workers
-                .into_iter()
-                .map(|worker| match worker.join() {
-                    Ok(result) => result,
-                    Err(panic) => std::panic::resume_unwind(panic),
-                })
-                .collect()
+        // A graph of its own for each: shared leaves would tie the threads' graphs together.
+        let replicas = (first..first + at_once)
+            .map(|index| (index, self.decoder.clone().fork(&autodiff)))
+            .collect();
+        fused::on_a_thread_each(replicas, |(index, replica)| {
+            self.micro_batch(&replica, micro_batch(index), share)
         })
     }
 

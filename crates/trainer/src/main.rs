@@ -37,7 +37,18 @@ use crate::run::Request;
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
+/// Freed pages stay with the process. Every step wants the same memory again, and a page that was given back
+/// to the kernel is cleared by it before it returns: a tenth of a step's time (`benchmarks/LOG.md`).
+fn keep_freed_pages() {
+    /// `mi_option_purge_delay` in mimalloc.h; -1 is never.
+    const PURGE_DELAY: libmimalloc_sys::mi_option_t = 15;
+    // SAFETY: setting an option is not thread safe; this is the first thing `main` does, and no other thread
+    // has begun.
+    unsafe { libmimalloc_sys::mi_option_set(PURGE_DELAY, -1) };
+}
+
 fn main() -> ExitCode {
+    keep_freed_pages();
     let cli = Cli::parse();
     match dispatch(cli) {
         Ok(()) => ExitCode::SUCCESS,

@@ -107,15 +107,6 @@ impl PlainOps for Flex {
     ) -> (Cpu, Cpu, Cpu) {
         let gradient = contiguous(gradient);
         let [mut param, mut first, mut second] = [param, first, second].map(whole);
-        let constants = adamw::Constants {
-            learning_rate: constants.learning_rate,
-            beta1: constants.beta1,
-            beta2: constants.beta2,
-            epsilon: constants.epsilon,
-            weight_decay: constants.weight_decay,
-            gradient_scale: constants.gradient_scale,
-            step: constants.step,
-        };
         adamw::step(
             param.storage_mut(),
             values(&gradient),

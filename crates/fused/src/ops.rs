@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use burn::backend::tensor::{FloatTensor, IntTensor};
 use burn::backend::{Backend, backend_extension};
+pub use cpu_kernels::adamw::Constants as AdamW;
 
 /// Constants of a root-mean-square norm: `x / sqrt(mean(x^2) + epsilon) * (gain + offset)`.
 #[derive(Clone, Copy, Debug)]
@@ -25,25 +26,6 @@ pub struct Attention {
     pub window: Option<usize>,
     /// Added to the logits, `[H, T]` by head and distance; a constant, without gradient.
     pub bias: Option<Arc<Vec<f32>>>,
-}
-
-/// Constants of one `AdamW` update (Loshchilov and Hutter, 2019).
-#[derive(Clone, Copy, Debug)]
-pub struct AdamW {
-    /// Learning rate of this update.
-    pub learning_rate: f64,
-    /// Decay of the first moment.
-    pub beta1: f32,
-    /// Decay of the second moment.
-    pub beta2: f32,
-    /// Added to the root of the second moment.
-    pub epsilon: f32,
-    /// Decoupled weight decay.
-    pub weight_decay: f32,
-    /// Factor of the gradient: below 1 where its norm is clipped.
-    pub gradient_scale: f32,
-    /// Updates made, this one included.
-    pub step: u32,
 }
 
 /// Operations with gradients. Matrices are row-major `[in, out]`; N counts tokens.

@@ -6,6 +6,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
+use experiment::DeviceRequest;
 
 /// Trains decoders under different positional encodings and measures their perplexity.
 #[derive(Debug, Parser)]
@@ -97,9 +98,9 @@ pub struct SpeedArguments {
     pub learning_rate: f64,
     /// Device: auto, cpu, wgpu[:N], wgpu:cpu (software rasterizer), cuda[:N]
     #[arg(long, default_value = "auto")]
-    pub device: String,
-    /// Format of the matrix products: f32, bf16
-    #[arg(long, default_value = "f32")]
+    pub device: DeviceRequest,
+    /// Format of the matrix products
+    #[arg(long, default_value = "f32", value_parser = ["f32", "bf16"])]
     pub dtype: String,
     /// Threads on the CPU; all cores without it
     #[arg(long)]

@@ -1,8 +1,11 @@
 //! Which device a run uses, and why.
 
 use burn::tensor::{Device, DeviceKind, DeviceType};
+use decoder::{Kernels, fused_attention_is_right};
 use experiment::{Adapter, DeviceRequest};
 use thiserror::Error;
+
+use crate::screen;
 
 /// A device with the words that describe the choice.
 pub struct Selected {
@@ -139,6 +142,19 @@ impl Selected {
     /// Whether this is the CPU backend.
     pub fn is_cpu(&self) -> bool {
         self.device == Device::flex()
+    }
+
+    /// The fastest kernels for training, or the plain ones where the fast ones compute something else;
+    /// the screen is told then.
+    pub fn kernels(&self) -> Kernels {
+        let best = Kernels::best(&self.device);
+        if best == Kernels::FusedAttention && !fused_attention_is_right(&self.device) {
+            screen::note(format_args!(
+                "Burn's fused attention gives wrong gradients on this device: training with plain operations"
+            ));
+            return Kernels::Plain;
+        }
+        best
     }
 
     /// Threads that may work on separate micro-batches and windows. One on a GPU: it is busy with one,

@@ -10,6 +10,7 @@ use miette::Diagnostic;
 use thiserror::Error;
 
 use crate::checkpoint::CheckpointError;
+use crate::device::DeviceError;
 
 /// Any failure of the trainer. [`TrainerError::exit_code`] tells what the user's shell sees.
 #[derive(Debug, Error, Diagnostic)]
@@ -18,6 +19,10 @@ pub enum TrainerError {
     #[error("no config file given")]
     #[diagnostic(help("for example: cargo run -p trainer -- configs/prope_0.75.toml"))]
     NoConfig,
+    /// The device is not there.
+    #[error(transparent)]
+    #[diagnostic(help("{}", .0.help))]
+    Device(#[from] DeviceError),
     /// A mistake in the config or on the command line.
     #[error(transparent)]
     #[diagnostic(transparent)]
@@ -119,6 +124,7 @@ impl TrainerError {
     pub fn exit_code(&self) -> u8 {
         match self {
             Self::NoConfig
+            | Self::Device(_)
             | Self::Config(_)
             | Self::Corpus(_)
             | Self::Decoder(_)

@@ -262,7 +262,7 @@ fn execution(
         }
     };
     let kernels = match experiment.train.kernels {
-        AskedKernels::Fused => checked_kernels(selected),
+        AskedKernels::Fused => selected.kernels(),
         AskedKernels::Plain => Kernels::Plain,
     };
     Ok(Execution {
@@ -270,19 +270,6 @@ fn execution(
         kernels,
         query_chunk: experiment.train.context_length,
     })
-}
-
-/// The fastest kernels of the device, or the plain ones where the fast ones compute something else.
-fn checked_kernels(selected: &Selected) -> decoder::Kernels {
-    use decoder::Kernels;
-    let best = Kernels::best(&selected.device);
-    if best == Kernels::FusedAttention && !decoder::fused_attention_is_right(&selected.device) {
-        screen::note(format_args!(
-            "Burn's fused attention gives wrong gradients on this device: training with plain operations"
-        ));
-        return Kernels::Plain;
-    }
-    best
 }
 
 fn prepare_corpus(experiment: &Experiment, sources: &Sources) -> Result<Corpus, TrainerError> {

@@ -11,7 +11,7 @@ use burn::module::Module;
 use burn::tensor::{Int, Tensor, TensorData};
 use corpus::Batch;
 use decoder::{Decoder, DecoderConfig, Execution, Kernels, Precision, load_parameters};
-use experiment::{DeviceRequest, TrainConfig};
+use experiment::TrainConfig;
 use serde::Serialize;
 
 use crate::checkpoint;
@@ -48,10 +48,10 @@ struct Report {
 /// If a file cannot be read, does not fit, or the device is not there.
 pub fn measure(arguments: &SpeedArguments) -> Result<(), TrainerError> {
     let began = Instant::now();
-    let threads = set_threads(arguments)?;
-    let selected = select(arguments)?;
+    let threads = set_threads(arguments.threads);
+    let selected = device::select(&arguments.device)?;
     let config = read_shape(arguments)?;
-    let execution = execution(arguments, &selected)?;
+    let execution = execution(arguments, &selected);
     let mut tokens = SyntheticTokens::new(config.vocab_size);
     let mut step = prepare(arguments, &config, &selected, execution, threads)?;
     let mut report = Report {
@@ -180,21 +180,13 @@ fn flops_per_token(arguments: &SpeedArguments, config: &DecoderConfig) -> f64 {
     }
 }
 
-fn set_threads(arguments: &SpeedArguments) -> Result<usize, TrainerError> {
-    let threads = arguments.threads.unwrap_or(0);
-    rayon::ThreadPoolBuilder::new()
-        .num_threads(threads)
-        .build_global()
-        .map_err(|error| bad_input(arguments, error))?;
-    Ok(rayon::current_num_threads())
-}
-
-fn select(arguments: &SpeedArguments) -> Result<Selected, TrainerError> {
-    let request: DeviceRequest = arguments
-        .device
-        .parse()
-        .map_err(|error: String| bad_input(arguments, error))?;
-    device::select(&request).map_err(|error| bad_input(arguments, error))
+fn set_threads(threads: Option<usize>) -> usize {
+    // An error says that the pool has begun, and then it has its threads already.
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(threads.unwrap_or(0));
+    if let Err(error) = pool.build_global() {
+        tracing::warn!(%error, "threads");
+    }
+    rayon::current_num_threads()
 }
 
 fn read_shape(arguments: &SpeedArguments) -> Result<DecoderConfig, TrainerError> {
@@ -203,28 +195,22 @@ fn read_shape(arguments: &SpeedArguments) -> Result<DecoderConfig, TrainerError>
     serde_json::from_str(&text).map_err(|error| bad_input(arguments, error))
 }
 
-fn execution(arguments: &SpeedArguments, selected: &Selected) -> Result<Execution, TrainerError> {
+fn execution(arguments: &SpeedArguments, selected: &Selected) -> Execution {
     let precision = match arguments.dtype.as_str() {
-        "f32" => Precision::F32,
         "bf16" => Precision::Bf16,
-        other => {
-            return Err(bad_input(
-                arguments,
-                format!("dtype `{other}`: f32 or bf16"),
-            ));
-        }
+        _ => Precision::F32,
     };
     let device = &selected.device;
     let kernels = match (arguments.plain, arguments.evaluate) {
         (true, _) => Kernels::Plain,
         (false, true) => Kernels::exact(device),
-        (false, false) => Kernels::best(device),
+        (false, false) => selected.kernels(),
     };
-    Ok(Execution {
+    Execution {
         precision,
         kernels,
         query_chunk: 1024.min(arguments.length),
-    })
+    }
 }
 
 fn bad_input(arguments: &SpeedArguments, error: impl ToString) -> TrainerError {

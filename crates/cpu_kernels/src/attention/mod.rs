@@ -8,9 +8,6 @@
 //! output. In the backward pass several blocks share one partial sum of the gradients of keys and
 //! values; how many does not depend on the number of threads.
 
-// Vector code is only what ends up inside the function compiled for an instruction set.
-#![allow(clippy::inline_always)]
-
 mod backward;
 mod forward;
 mod packed;

@@ -1,10 +1,8 @@
 //! Causal self-attention of one layer.
 
 use burn::module::{Module, Param};
-use burn::tensor::Tensor;
 use burn::tensor::activation::softmax;
-use burn::tensor::module::attention as burn_attention;
-use burn::tensor::ops::AttentionModuleOptions;
+use burn::tensor::{FloatDType, Tensor};
 
 use crate::block::RmsNorm;
 use crate::config::{DecoderConfig, LayerKind};
@@ -127,42 +125,25 @@ impl Attention {
     ) -> Tensor<2> {
         let [batch, length, heads, head_dim] = q.dims();
         let flat = [batch * length, heads * head_dim];
-        match execution.kernels {
-            Kernels::Fused => {
-                let attention = fused::Attention {
-                    scale: self.shape.query_scale as f32,
-                    softcap: self.shape.softcap.map(|cap| cap as f32),
-                    window: positions.window,
-                    bias: positions.bias_up_to(length),
-                };
-                fused::attention(q, k, v, attention).reshape(flat)
-            }
-            Kernels::FusedAttention if self.is_plain(length, positions) => {
-                let options = AttentionModuleOptions {
-                    scale: Some(self.shape.query_scale),
-                    is_causal: true,
-                    ..AttentionModuleOptions::default()
-                };
-                let [q, k, v] = [q, k, v].map(|x| x.swap_dims(1, 2)); // [B, heads, T, D]
-                burn_attention(q, k, v, None, None, options)
-                    .swap_dims(1, 2) // [B, T, H, D]
-                    .reshape(flat)
-            }
-            Kernels::FusedAttention | Kernels::Plain => {
-                let logits = Logits {
-                    scale: self.shape.query_scale,
-                    softcap: self.shape.softcap,
-                };
-                attend(q, k, v, logits, positions, execution).reshape(flat)
-            }
+        let attention = fused::Attention {
+            scale: self.shape.query_scale as f32,
+            softcap: self.shape.softcap.map(|cap| cap as f32),
+            // A window that hides nothing costs some kernels a check.
+            window: positions.window.filter(|window| *window < length),
+            bias: positions.bias_up_to(length),
+        };
+        let device = q.device();
+        if execution.fused_attention && fused::has_attention(&device, &attention) {
+            let [q, k, v] = [q, k, v].map(|x| execution.precision.narrowed(x, &device));
+            return fused::attention(q, k, v, attention)
+                .cast(FloatDType::F32)
+                .reshape(flat);
         }
-    }
-
-    /// Whether Burn's fused attention can express this layer over `length` tokens.
-    fn is_plain(&self, length: usize, positions: &KindPositions) -> bool {
-        self.shape.softcap.is_none()
-            && positions.bias.is_none()
-            && positions.window.is_none_or(|window| window >= length)
+        let logits = Logits {
+            scale: self.shape.query_scale,
+            softcap: self.shape.softcap,
+        };
+        attend(q, k, v, logits, positions, execution).reshape(flat)
     }
 }
 

@@ -92,7 +92,7 @@ impl Mlp {
         let up = execution.linear(x, self.up_proj.val()); // [N, F]
         let inner = match execution.kernels {
             Kernels::Fused => fused::geglu(gate, up),
-            Kernels::FusedAttention | Kernels::Plain => gelu_tanh(gate) * up,
+            Kernels::Plain => gelu_tanh(gate) * up,
         };
         execution.linear(inner, self.down_proj.val()) // [N, C]
     }

@@ -1,6 +1,8 @@
 //! Parameters, floating-point operations and memory, counted from the shape alone.
 
 use crate::config::{DecoderConfig, LayerKind};
+use crate::execution::{Execution, Kernels};
+use crate::gradients::Activations;
 
 impl DecoderConfig {
     /// Trained numbers, the tied embedding counted once.
@@ -43,19 +45,71 @@ impl DecoderConfig {
         6.0 * norms_and_matrices + attention
     }
 
-    /// A rough peak of training memory in bytes: weights, gradients and two moments in f32 plus the
-    /// activations that the backward pass keeps for `tokens` tokens in sequences of `length`.
+    /// A rough peak of training memory in bytes: weights, two moments, the gradients of each pass, and the
+    /// activations that its backward pass needs, all in f32.
     ///
-    /// Counts the buffers of the plain path: about 16 residual-wide and 6 feed-forward-wide
-    /// buffers a layer, 4 buffers of scores, 4 of logits. An estimate within a factor of two, for
+    /// Counted from what the graph of each kind of kernels keeps. An estimate within a factor of two, for
     /// planning; the allocator and the backend have the last word.
-    pub fn training_bytes(&self, tokens: usize, length: usize) -> f64 {
-        let states = 4.0 * self.num_parameters() as f64;
-        let scores_per_token = self.num_attention_heads * length;
-        let per_layer = 16 * self.hidden_size + 6 * self.intermediate_size + 4 * scores_per_token;
-        let per_token = self.num_hidden_layers * per_layer + 4 * self.vocab_size;
-        4.0 * (states + tokens as f64 * per_token as f64)
+    pub fn training_bytes(&self, step: &StepShape) -> f64 {
+        let layers = || (0..self.num_hidden_layers).map(|layer| self.layer(layer).1);
+        let of_block = |kind| self.activations_per_token(kind, step);
+        let blocks: usize = match step.activations {
+            Activations::Kept => layers().map(of_block).sum(),
+            Activations::RecomputedPerBlock => {
+                self.num_hidden_layers * self.hidden_size
+                    + layers().map(of_block).max().unwrap_or(0)
+            }
+        };
+        // A block's gradients of activations while they flow, and the ends of the decoder.
+        let in_flight = 4 * self.hidden_size + 2 * self.intermediate_size;
+        let logits = match step.execution.kernels {
+            Kernels::Fused => 2 * self.hidden_size,
+            Kernels::Plain => 4 * self.vocab_size,
+        };
+        let tokens = step.batch * step.length;
+        let pass = tokens * (blocks + in_flight + logits) + self.num_parameters();
+        4.0 * (3.0 * self.num_parameters() as f64 + (step.at_once * pass) as f64)
     }
+
+    /// Numbers per token that the graph of a block keeps.
+    fn activations_per_token(&self, kind: &LayerKind, step: &StepShape) -> usize {
+        let width = self.hidden_size;
+        let head_dim = self.head_dim_of(kind);
+        let queries = self.num_attention_heads * head_dim;
+        let keys = self.kv_heads_of(kind) * head_dim;
+        // Logits, mask and weights of attention, where they are written out.
+        let scores = if step.execution.fused_attention {
+            0
+        } else {
+            4 * self.num_attention_heads * step.length
+        };
+        match step.execution.kernels {
+            // Each operation's inputs: of norms and products, queries, keys, values and output of
+            // attention, gate, up and their product.
+            Kernels::Fused => {
+                let norms = if self.post_norms { 6 } else { 4 } * width;
+                let qk_norms = if self.qk_norm { queries + keys } else { 0 };
+                norms + 2 * queries + 2 * keys + qk_norms + 3 * self.intermediate_size + scores
+            }
+            // About 16 residual-wide and 6 feed-forward-wide buffers.
+            Kernels::Plain => 16 * width + 6 * self.intermediate_size + scores,
+        }
+    }
+}
+
+/// What the memory of a training step depends on besides the model.
+#[derive(Clone, Copy, Debug)]
+pub struct StepShape {
+    /// Sequences of a forward pass.
+    pub batch: usize,
+    /// Tokens of a sequence.
+    pub length: usize,
+    /// Passes at the same time, each with gradients of its own.
+    pub at_once: usize,
+    /// How a pass is computed.
+    pub execution: Execution,
+    /// What a pass keeps.
+    pub activations: Activations,
 }
 
 /// Mean over positions of the keys a causal query sees in a sequence of `length` tokens.

@@ -7,12 +7,8 @@ use crate::precision::Precision;
 /// Whose kernels do the work.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kernels {
-    /// Burn's plain operations; scores, mask, softmax and sum of attention written out, one chunk of
-    /// queries at a time. What the others are checked against.
+    /// Burn's plain operations: what the others are checked against.
     Plain,
-    /// The same, with Burn's fused attention in the layers it can express: causal, without window,
-    /// soft-cap or bias.
-    FusedAttention,
     /// The crate [`fused`]: one kernel forward and one backward for each operation of a layer.
     Fused,
 }
@@ -23,44 +19,51 @@ impl Kernels {
         if fused::is_supported_by(device) {
             Self::Fused
         } else {
-            Self::FusedAttention
-        }
-    }
-
-    /// The fastest on `device` that compute in f32 whatever the device: Burn's accelerated inference
-    /// attention may use f16 inside, the crate [`fused`] never does.
-    pub fn exact(device: &Device) -> Self {
-        match Self::best(device) {
-            Self::Fused => Self::Fused,
-            Self::FusedAttention | Self::Plain => Self::Plain,
+            Self::Plain
         }
     }
 }
 
-/// Precision, kernels and chunk of a pass.
+/// How a pass is computed.
 #[derive(Clone, Copy, Debug)]
 pub struct Execution {
     /// Format of the large matrix products.
     pub precision: Precision,
-    /// Whose kernels do the work.
+    /// Whose kernels do the work, attention apart.
     pub kernels: Kernels,
+    /// Attention by the crate [`fused`] in the layers that it can express on the device; elsewhere scores,
+    /// mask, softmax and sum are written out, one chunk of queries at a time.
+    pub fused_attention: bool,
     /// Queries per chunk where attention is written out. Memory for scores is `heads * query_chunk * T`
     /// instead of `heads * T * T`, and keys in the future of a whole chunk are never touched.
     pub query_chunk: usize,
 }
 
 impl Execution {
+    /// The fastest way on `device` that computes in f32 throughout: the attention kernels of GPUs may use
+    /// 16-bit fragments inside, ours on the CPU never do.
+    pub fn exact(device: &Device, query_chunk: usize) -> Self {
+        let kernels = Kernels::best(device);
+        Self {
+            precision: Precision::F32,
+            kernels,
+            fused_attention: kernels == Kernels::Fused && !fused::multiplies_bf16(device),
+            query_chunk,
+        }
+    }
+
     /// `x @ weight`: `[N, I]` and `[I, O]` to `[N, O]`.
     pub(crate) fn linear(self, x: Tensor<2>, weight: Tensor<2>) -> Tensor<2> {
-        if self.fuses_products() {
+        if self.kernels == Kernels::Fused && self.precision == Precision::F32 {
             fused::linear(x, weight)
         } else {
             self.precision.matmul(x, weight)
         }
     }
 
-    /// Whether the crate [`fused`] multiplies matrices: it does so in f32 only.
-    pub(crate) fn fuses_products(self) -> bool {
-        self.kernels == Kernels::Fused && self.precision == Precision::F32
+    /// Whether the crate [`fused`] computes the loss on `device`.
+    pub(crate) fn fuses_loss(self, device: &Device) -> bool {
+        let multiplies = self.precision == Precision::F32 || fused::multiplies_bf16(device);
+        self.kernels == Kernels::Fused && multiplies
     }
 }

@@ -14,6 +14,7 @@ mod config;
 mod cost;
 mod execution;
 mod fused_attention;
+mod gradients;
 mod init;
 mod model;
 mod parameters;
@@ -22,8 +23,10 @@ mod precision;
 mod presets;
 
 pub use config::{DecoderConfig, DecoderError, LayerKind, NormGain};
+pub use cost::StepShape;
 pub use execution::{Execution, Kernels};
 pub use fused_attention::fused_attention_is_right;
+pub use gradients::{Activations, Examples};
 pub use model::Decoder;
 pub use parameters::{
     LoadError, NamedTensor, ParameterMapper, ParameterVisitor, for_each_parameter, load_parameters,

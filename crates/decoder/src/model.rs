@@ -93,15 +93,36 @@ impl Decoder {
             positions.length()
         );
         let mut x = self.embed(tokens, positions, execution); // [N, C]
-        for (index, block) in self.layers.iter().enumerate() {
-            let (kind, _) = self.config.layer(index);
-            x = block.forward(x, batch, positions.kind(kind), execution);
+        for layer in 0..self.num_layers() {
+            x = self.block(layer, x, batch, positions, execution);
         }
+        self.final_norm(x, execution)
+    }
+
+    pub(crate) fn num_layers(&self) -> usize {
+        self.layers.len()
+    }
+
+    /// Block `layer` over `x` `[N, C]`, `batch` sequences one after the other; returns `[N, C]`.
+    pub(crate) fn block(
+        &self,
+        layer: usize,
+        x: Tensor<2>,
+        batch: usize,
+        positions: &Positions,
+        execution: Execution,
+    ) -> Tensor<2> {
+        let (kind, _) = self.config.layer(layer);
+        self.layers[layer].forward(x, batch, positions.kind(kind), execution)
+    }
+
+    /// Final hidden states of the residual stream, both `[N, C]`.
+    pub(crate) fn final_norm(&self, x: Tensor<2>, execution: Execution) -> Tensor<2> {
         self.norm.forward(x, execution)
     }
 
     /// Embeddings `[N, C]` of `tokens` `[B, T]`.
-    fn embed(
+    pub(crate) fn embed(
         &self,
         tokens: Tensor<2, Int>,
         positions: &Positions,
@@ -118,8 +139,10 @@ impl Decoder {
         let table = self.embed_tokens.val();
         let embedded = match execution.kernels {
             Kernels::Fused => fused::embedding(table, tokens, scale), // [N, C]
-            _ if self.config.scale_embeddings => (embedding(table, tokens) * scale).reshape(flat),
-            _ => embedding(table, tokens).reshape(flat),
+            Kernels::Plain if self.config.scale_embeddings => {
+                (embedding(table, tokens) * scale).reshape(flat)
+            }
+            Kernels::Plain => embedding(table, tokens).reshape(flat),
         };
         match &positions.absolute {
             Some(table) => {
@@ -143,7 +166,11 @@ impl Decoder {
         targets: Tensor<1, Int>,
         execution: Execution,
     ) -> Tensor<1> {
-        if execution.fuses_products() && !hidden.device().is_autodiff() {
+        let device = hidden.device();
+        if execution.fuses_loss(&device)
+            && execution.precision == Precision::F32
+            && !device.is_autodiff()
+        {
             let softcap = self.config.final_logit_softcapping;
             return fused::token_losses(hidden, self.embed_tokens.val(), targets, softcap);
         }
@@ -175,9 +202,13 @@ impl Decoder {
         scale: f64,
         execution: Execution,
     ) -> Tensor<1> {
-        if execution.fuses_products() {
-            let softcap = self.config.final_logit_softcapping;
-            return fused::loss(hidden, self.embed_tokens.val(), targets, softcap, scale);
+        if execution.fuses_loss(&hidden.device()) {
+            let head = fused::Head {
+                softcap: self.config.final_logit_softcapping.map(|cap| cap as f32),
+                scale: scale as f32,
+                bf16: execution.precision == Precision::Bf16,
+            };
+            return fused::loss(hidden, self.embed_tokens.val(), targets, head);
         }
         self.token_losses(hidden, targets, execution).sum() * scale
     }

@@ -25,6 +25,14 @@ impl Precision {
         }
     }
 
+    /// `x` in this format, where the attention kernels of `device` take it.
+    pub(crate) fn narrowed<const R: usize>(self, x: Tensor<R>, device: &Device) -> Tensor<R> {
+        match self {
+            Self::Bf16 if fused::multiplies_bf16(device) => x.cast(FloatDType::BF16),
+            Self::Bf16 | Self::F32 => x,
+        }
+    }
+
     /// `a @ b` over the last two dimensions, as an f32 tensor.
     pub(crate) fn matmul<const R: usize>(self, a: Tensor<R>, b: Tensor<R>) -> Tensor<R> {
         match self {

@@ -4,6 +4,7 @@ use std::ops::ControlFlow;
 
 use corpus::{CorpusError, TokenFile, Tokenizer, evaluation_windows};
 use decoder::Decoder;
+use fused::Workers;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
@@ -101,7 +102,7 @@ struct Windows {
     ends: Vec<(usize, usize)>,
 }
 
-/// Runs the final-tokens protocol on `workers` threads; `progress` is told (done, all) input tokens
+/// Runs the final-tokens protocol on `workers`; `progress` is told (done, all) input tokens
 /// and may stop it.
 ///
 /// # Errors
@@ -112,7 +113,7 @@ pub fn evaluate(
     split: &str,
     tokenizer: &Tokenizer,
     protocol: &Protocol,
-    workers: usize,
+    workers: &Workers,
     progress: &mut dyn FnMut(usize, usize) -> ControlFlow<()>,
 ) -> Result<Evaluation, EvaluationError> {
     let windows = windows(file, protocol)?;
@@ -131,7 +132,7 @@ pub fn evaluate(
         };
         let scorer = Scorer::new(decoder, tokenizer.bos(), context);
         let mut losses = Vec::with_capacity(windows.ends.len());
-        let at_once = workers * scorer.batch_for(protocol.window());
+        let at_once = workers.count() * scorer.batch_for(protocol.window());
         for batch in windows.ends.chunks(at_once) {
             let ends: Vec<usize> = batch.iter().map(|(_, end)| *end).collect();
             losses.extend(scorer.score_in_parallel(file, &ends, scored, workers));
@@ -162,7 +163,7 @@ pub fn evaluate(
 }
 
 /// Mean loss in nats per token over up to `count` windows of `length` tokens, all tokens scored, on
-/// `workers` threads.
+/// `workers`.
 ///
 /// # Errors
 /// If no document holds a window.
@@ -172,7 +173,7 @@ pub fn validation_loss(
     bos: u32,
     length: usize,
     count: usize,
-    workers: usize,
+    workers: &Workers,
 ) -> Result<f64, EvaluationError> {
     let windows = evaluation_windows(file, length, None)?;
     let stride = windows.len().div_ceil(count.max(1));
@@ -183,7 +184,7 @@ pub fn validation_loss(
         .collect();
     let scorer = Scorer::new(decoder, bos, length);
     let (mut sum, mut tokens) = (0.0, 0usize);
-    for batch in ends.chunks(workers * scorer.batch_for(VALIDATION_TOKENS)) {
+    for batch in ends.chunks(workers.count() * scorer.batch_for(VALIDATION_TOKENS)) {
         for losses in scorer.score_in_parallel(file, batch, length, workers) {
             sum += losses.iter().map(|loss| f64::from(*loss)).sum::<f64>();
             tokens += losses.len();

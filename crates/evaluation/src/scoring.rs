@@ -2,10 +2,12 @@
 
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use corpus::TokenFile;
-use decoder::{Decoder, Execution, Kernels, Positions, Precision};
+use decoder::{Decoder, Execution, Positions};
+use fused::Workers;
 
-/// Most attention scores alive at once, in elements: the chunk of queries shrinks as keys grow.
-const SCORES: usize = 1 << 22;
+/// Most attention scores alive at once where attention is written out, in elements (half a GiB of f32):
+/// the chunk of queries shrinks as keys grow.
+const SCORES: usize = 1 << 27;
 
 /// A decoder made ready to score windows of one length.
 pub(crate) struct Scorer<'a> {
@@ -18,19 +20,14 @@ pub(crate) struct Scorer<'a> {
 }
 
 impl<'a> Scorer<'a> {
-    /// Evaluation always runs in f32, with kernels that keep to it: Burn's accelerated inference attention
-    /// may use f16 fragments whatever the data type is, and a perplexity must not depend on how fast the
-    /// model was trained.
+    /// Evaluation always runs in f32, with kernels that keep to it: a perplexity must not depend on how fast
+    /// the model was trained.
     pub fn new(decoder: &'a Decoder, bos: u32, length: usize) -> Self {
         let device = decoder.device();
         let per_query = decoder.config().num_attention_heads * length;
         Self {
             positions: decoder.positions(length, &device),
-            execution: Execution {
-                precision: Precision::F32,
-                kernels: Kernels::exact(&device),
-                query_chunk: (SCORES / per_query).clamp(1, length),
-            },
+            execution: Execution::exact(&device, (SCORES / per_query).clamp(1, length)),
             decoder,
             device,
             bos,
@@ -43,21 +40,21 @@ impl<'a> Scorer<'a> {
         (tokens / self.length).max(1)
     }
 
-    /// [`Self::score`] with the windows shared out over `workers` threads. A window's losses do not
+    /// [`Self::score`] with the windows shared out over `workers`. A window's losses do not
     /// depend on who its neighbours are.
     pub fn score_in_parallel(
         &self,
         file: &TokenFile,
         ends: &[usize],
         scored: usize,
-        workers: usize,
+        workers: &Workers,
     ) -> Vec<Vec<f32>> {
-        let share = ends.len().div_ceil(workers).max(1);
+        let share = ends.len().div_ceil(workers.count()).max(1);
         if share == ends.len() {
             return self.score(file, ends, scored);
         }
         let pieces: Vec<&[usize]> = ends.chunks(share).collect();
-        let losses = fused::on_a_thread_each(pieces, |ends| self.score(file, ends, scored));
+        let losses = workers.each(pieces, |ends| self.score(file, ends, scored));
         losses.into_iter().flatten().collect()
     }
 

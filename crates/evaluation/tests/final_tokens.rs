@@ -7,6 +7,7 @@ use burn::tensor::{Device, Int, Tensor, TensorData};
 use corpus::{Corpus, DataConfig};
 use decoder::{Decoder, Execution, Kernels, Precision, load_parameters, named_tensors, preset};
 use evaluation::{Evaluation, EvaluationError, Protocol, evaluate, validation_loss};
+use fused::Workers;
 
 /// A corpus of three test documents of 400, 150 and 60 bytes, and the folder that holds it.
 fn corpus() -> (tempfile::TempDir, Corpus) {
@@ -59,6 +60,10 @@ fn protocol() -> Protocol {
     }
 }
 
+fn threads(count: usize) -> Workers {
+    Workers::new(count).expect("threads")
+}
+
 fn run(decoder: &Decoder, corpus: &Corpus, protocol: &Protocol, workers: usize) -> Evaluation {
     let go_on = &mut |_: usize, _: usize| ControlFlow::Continue(());
     let tokenizer = &corpus.tokenizer;
@@ -68,7 +73,7 @@ fn run(decoder: &Decoder, corpus: &Corpus, protocol: &Protocol, workers: usize) 
         "test",
         tokenizer,
         protocol,
-        workers,
+        &threads(workers),
         go_on,
     )
     .expect("evaluate")
@@ -136,6 +141,7 @@ fn losses_by_hand(decoder: &Decoder, corpus: &Corpus, end: usize, context: usize
     let execution = Execution {
         precision: Precision::F32,
         kernels: Kernels::Plain,
+        fused_attention: false,
         query_chunk: context,
     };
     let positions = decoder.positions(context, &device);
@@ -192,7 +198,7 @@ fn workers_change_no_bit() {
     }
     let loss = |workers| {
         let bos = corpus.tokenizer.bos();
-        validation_loss(&decoder, &corpus.valid, bos, 32, 6, workers).expect("validate")
+        validation_loss(&decoder, &corpus.valid, bos, 32, 6, &threads(workers)).expect("validate")
     };
     assert_eq!(loss(1).to_bits(), loss(2).to_bits());
 }
@@ -212,7 +218,7 @@ fn a_window_longer_than_every_document_is_an_error() {
         "test",
         tokenizer,
         &protocol,
-        1,
+        &threads(1),
         go_on,
     )
     .expect_err("no window of 512");
@@ -230,7 +236,7 @@ fn broken_weights_and_a_wish_to_stop_end_it() {
         "test",
         tokenizer,
         &protocol(),
-        1,
+        &threads(1),
         stop,
     );
     assert!(matches!(error, Err(EvaluationError::Stopped)));
@@ -244,7 +250,7 @@ fn broken_weights_and_a_wish_to_stop_end_it() {
         "test",
         tokenizer,
         &protocol(),
-        1,
+        &threads(1),
         go_on,
     );
     assert!(matches!(

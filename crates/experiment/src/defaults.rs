@@ -7,7 +7,7 @@ use corpus::Format;
 
 use crate::evaluation::EvaluationSplit;
 use crate::run::DeviceRequest;
-use crate::train::{Kernels, Precision, Schedule};
+use crate::train::{ActivationCheckpointing, Kernels, Precision, Schedule};
 
 pub(crate) const SEED: u64 = 1;
 
@@ -31,6 +31,7 @@ pub(crate) const WEIGHT_DECAY: f64 = 0.1;
 pub(crate) const MAX_GRAD_NORM: f64 = 1.0;
 pub(crate) const PRECISION: Precision = Precision::Auto;
 pub(crate) const KERNELS: Kernels = Kernels::Fused;
+pub(crate) const ACTIVATION_CHECKPOINTING: ActivationCheckpointing = ActivationCheckpointing::Auto;
 pub(crate) const EVALUATE_EVERY: usize = 200;
 pub(crate) const EVALUATION_WINDOWS: usize = 32;
 pub(crate) const CHECKPOINT_EVERY: usize = 200;

@@ -49,6 +49,9 @@ pub struct Loaded {
     pub sources: Sources,
 }
 
+/// Keys beside `[run]` that say where and how, not what.
+const INDIFFERENT: [&str; 3] = ["name", "data.cache", "train.activation_checkpointing"];
+
 impl Experiment {
     /// Reads the config at `path` and what it extends, lays the `overrides` (arguments of `--set`) over
     /// it, fills in preset and defaults, checks everything, and opens the tokenizer for its size.
@@ -113,8 +116,8 @@ impl Experiment {
         toml::to_string(self).expect("plain data with string keys is TOML")
     }
 
-    /// SHA-256, in hexadecimal, of everything that decides the result: all but `name`, `[run]` and
-    /// `data.cache`. Files count by their path; the corpus has a hash of its own for their contents.
+    /// SHA-256, in hexadecimal, of everything that decides the result: all but `name`, `[run]`, `data.cache`
+    /// and `train.activation_checkpointing`. Files count by their path; the corpus has a hash of its own for their contents.
     ///
     /// # Panics
     /// As [`Experiment::to_toml`].
@@ -146,7 +149,7 @@ impl Experiment {
     fn deciding(&self) -> BTreeMap<String, Value> {
         let table = Table::try_from(self).expect("plain data with string keys is TOML");
         let mut leaves = leaves(&table);
-        leaves.retain(|key, _| key != "name" && key != "data.cache" && !key.starts_with("run."));
+        leaves.retain(|key, _| !INDIFFERENT.contains(&key.as_str()) && !key.starts_with("run."));
         leaves
     }
 }

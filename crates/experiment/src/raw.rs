@@ -14,7 +14,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::evaluation::EvaluationSplit;
 use crate::run::DeviceRequest;
-use crate::train::{Kernels, Precision, Schedule};
+use crate::train::{ActivationCheckpointing, Kernels, Precision, Schedule};
 
 #[derive(Debug, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -149,6 +149,7 @@ pub(crate) struct RawTrain {
     pub(crate) max_grad_norm: Option<f64>,
     pub(crate) precision: Option<Precision>,
     pub(crate) kernels: Option<Kernels>,
+    pub(crate) activation_checkpointing: Option<ActivationCheckpointing>,
     pub(crate) evaluate_every: Option<usize>,
     pub(crate) evaluation_windows: Option<usize>,
     pub(crate) checkpoint_every: Option<usize>,

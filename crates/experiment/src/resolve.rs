@@ -186,6 +186,9 @@ fn train(raw: &RawTrain) -> Result<TrainConfig, Problem> {
         max_grad_norm: raw.max_grad_norm.unwrap_or(defaults::MAX_GRAD_NORM),
         precision: raw.precision.unwrap_or(defaults::PRECISION),
         kernels: raw.kernels.unwrap_or(defaults::KERNELS),
+        activation_checkpointing: raw
+            .activation_checkpointing
+            .unwrap_or(defaults::ACTIVATION_CHECKPOINTING),
         evaluate_every: raw.evaluate_every.unwrap_or(defaults::EVALUATE_EVERY),
         evaluation_windows: raw
             .evaluation_windows

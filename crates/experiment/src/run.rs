@@ -17,26 +17,74 @@ pub struct RunConfig {
 }
 
 /// The device that was asked for. Whether it exists is found out when the run starts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub enum DeviceRequest {
     /// The best there is: CUDA, else a GPU through wgpu, else the CPU.
     Auto,
     /// The CPU.
     Cpu,
-    /// A graphics adapter through wgpu; `None`: its default.
+    /// Graphics adapters through wgpu; `None`: its default.
     Wgpu(Option<Adapter>),
-    /// A CUDA device by its index; `None`: the first.
-    Cuda(Option<usize>),
+    /// CUDA devices by their indices; `None`: the first.
+    Cuda(Option<Indices>),
 }
 
-/// A wgpu adapter.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// What stands behind `wgpu:`.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Adapter {
-    /// By its 0-based index.
-    Index(usize),
+    /// By their 0-based indices.
+    Gpus(Indices),
     /// A software adapter on the CPU (Mesa's llvmpipe and the like).
     Cpu,
+}
+
+/// 0-based indices of devices that train together, each once: `2`, `0,2` or, from first to last, `0..3`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Indices(Vec<usize>);
+
+impl Indices {
+    /// The indices, at least one, in the order they were written.
+    pub fn as_slice(&self) -> &[usize] {
+        &self.0
+    }
+}
+
+impl FromStr for Indices {
+    type Err = ();
+
+    fn from_str(text: &str) -> Result<Self, ()> {
+        let number = |text: &str| text.parse::<usize>().map_err(drop);
+        let indices: Vec<usize> = match text.split_once("..") {
+            Some((first, last)) => {
+                let (first, last) = (number(first)?, number(last)?);
+                if last.saturating_sub(first) >= Self::MOST {
+                    return Err(());
+                }
+                (first..=last).collect()
+            }
+            None => text.split(',').map(number).collect::<Result<_, ()>>()?,
+        };
+        let distinct = (1..indices.len()).all(|i| !indices[..i].contains(&indices[i]));
+        let fits = !indices.is_empty() && indices.len() <= Self::MOST;
+        (fits && distinct).then_some(Self(indices)).ok_or(())
+    }
+}
+
+impl Indices {
+    /// More than any machine has: a slip of the finger is not a request for a billion devices.
+    const MOST: usize = 1024;
+}
+
+impl fmt::Display for Indices {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (first, last) = (self.0[0], self.0[self.0.len() - 1]);
+        if self.0.len() > 1 && self.0.iter().copied().eq(first..=last) {
+            return write!(f, "{first}..{last}");
+        }
+        let texts: Vec<String> = self.0.iter().map(usize::to_string).collect();
+        f.write_str(&texts.join(","))
+    }
 }
 
 impl FromStr for DeviceRequest {
@@ -47,15 +95,18 @@ impl FromStr for DeviceRequest {
             Some((name, adapter)) => (name, Some(adapter)),
             None => (text, None),
         };
-        let index = || -> Result<Option<usize>, String> {
-            adapter.map(str::parse).transpose().map_err(|_| wrong(text))
+        let indices = || -> Result<Option<Indices>, String> {
+            adapter
+                .map(str::parse)
+                .transpose()
+                .map_err(|()| wrong(text))
         };
         match (name, adapter) {
             ("auto", None) => Ok(Self::Auto),
             ("cpu", None) => Ok(Self::Cpu),
             ("wgpu", Some("cpu")) => Ok(Self::Wgpu(Some(Adapter::Cpu))),
-            ("wgpu", _) => Ok(Self::Wgpu(index()?.map(Adapter::Index))),
-            ("cuda", _) => Ok(Self::Cuda(index()?)),
+            ("wgpu", _) => Ok(Self::Wgpu(indices()?.map(Adapter::Gpus))),
+            ("cuda", _) => Ok(Self::Cuda(indices()?)),
             _ => Err(wrong(text)),
         }
     }
@@ -63,7 +114,8 @@ impl FromStr for DeviceRequest {
 
 fn wrong(text: &str) -> String {
     format!(
-        "`{text}` is not a device; write auto, cpu, wgpu, wgpu:N, wgpu:cpu, cuda or cuda:N, N counted from 0"
+        "`{text}` is not a device; write auto, cpu, wgpu, wgpu:N, wgpu:cpu, cuda or cuda:N, N counted from 0; \
+         several train together as cuda:0,2 or cuda:0..3 (first to last)"
     )
 }
 
@@ -73,10 +125,10 @@ impl fmt::Display for DeviceRequest {
             Self::Auto => f.write_str("auto"),
             Self::Cpu => f.write_str("cpu"),
             Self::Wgpu(None) => f.write_str("wgpu"),
-            Self::Wgpu(Some(Adapter::Index(index))) => write!(f, "wgpu:{index}"),
+            Self::Wgpu(Some(Adapter::Gpus(indices))) => write!(f, "wgpu:{indices}"),
             Self::Wgpu(Some(Adapter::Cpu)) => f.write_str("wgpu:cpu"),
             Self::Cuda(None) => f.write_str("cuda"),
-            Self::Cuda(Some(index)) => write!(f, "cuda:{index}"),
+            Self::Cuda(Some(indices)) => write!(f, "cuda:{indices}"),
         }
     }
 }
@@ -102,12 +154,29 @@ mod tests {
     #[test]
     fn every_form_is_read_and_written_back() {
         for text in [
-            "auto", "cpu", "wgpu", "wgpu:0", "wgpu:12", "wgpu:cpu", "cuda", "cuda:3",
+            "auto",
+            "cpu",
+            "wgpu",
+            "wgpu:0",
+            "wgpu:12",
+            "wgpu:cpu",
+            "cuda",
+            "cuda:3",
+            "cuda:0..3",
+            "cuda:0,2",
+            "wgpu:1,0",
         ] {
             let device: DeviceRequest = text.parse().expect(text);
             assert_eq!(device.to_string(), text);
         }
-        assert_eq!("cuda:3".parse(), Ok(DeviceRequest::Cuda(Some(3))));
+        let indices = |text: &str| match text.parse() {
+            Ok(DeviceRequest::Cuda(Some(indices))) => indices.as_slice().to_vec(),
+            other => panic!("{text}: {other:?}"),
+        };
+        assert_eq!(indices("cuda:3"), [3]);
+        assert_eq!(indices("cuda:1..3"), [1, 2, 3]);
+        assert_eq!(indices("cuda:2,0"), [2, 0]);
+        assert_eq!(indices("cuda:5..5"), [5]);
         assert_eq!(
             "wgpu:cpu".parse(),
             Ok(DeviceRequest::Wgpu(Some(Adapter::Cpu)))
@@ -117,7 +186,21 @@ mod tests {
     #[test]
     fn everything_else_is_refused() {
         for text in [
-            "", "gpu", "CUDA", "cuda:", "cuda:-1", "cuda:x", "cuda:cpu", "cpu:0", "auto:1", "wgpu:",
+            "",
+            "gpu",
+            "CUDA",
+            "cuda:",
+            "cuda:-1",
+            "cuda:x",
+            "cuda:cpu",
+            "cpu:0",
+            "auto:1",
+            "wgpu:",
+            "cuda:1,1",
+            "cuda:3..1",
+            "cuda:0..",
+            "cuda:0,",
+            "cuda:0..99999999999",
         ] {
             let error = text.parse::<DeviceRequest>().expect_err(text);
             assert!(

@@ -590,6 +590,13 @@ const SECTIONS: &[Section] = &[
                 "the fastest kernels for the device, or Burn's plain tensor operations",
             ),
             key(
+                "train.activation_checkpointing",
+                "\"auto\", \"none\", \"block\"",
+                Is("\"auto\""),
+                "",
+                "compute each block's activations again for its backward pass instead of keeping them; auto: where they would not fit",
+            ),
+            key(
                 "train.evaluate_every",
                 "integer",
                 Is("200"),
@@ -764,6 +771,7 @@ mod tests {
                 max_grad_norm: Some(1.0),
                 precision: Some(defaults::PRECISION),
                 kernels: Some(defaults::KERNELS),
+                activation_checkpointing: Some(defaults::ACTIVATION_CHECKPOINTING),
                 evaluate_every: Some(0),
                 evaluation_windows: Some(1),
                 checkpoint_every: Some(0),

@@ -41,6 +41,19 @@ pub enum Kernels {
     Plain,
 }
 
+/// Which activations a forward pass keeps for the backward pass.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ActivationCheckpointing {
+    /// [`Self::Block`] where the estimate of the memory of [`Self::None`] exceeds what the device has.
+    Auto,
+    /// All of them.
+    None,
+    /// The input of each block; the rest of a block is computed again before its backward pass (Chen et
+    /// al., 2016). A third more work, the same numbers.
+    Block,
+}
+
 /// `[train]` with every value explicit.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -78,6 +91,8 @@ pub struct TrainConfig {
     pub precision: Precision,
     /// How attention is computed.
     pub kernels: Kernels,
+    /// Which activations are kept for the backward pass.
+    pub activation_checkpointing: ActivationCheckpointing,
     /// Steps between validation losses; 0: only after the last step.
     pub evaluate_every: usize,
     /// Validation windows per validation loss.
@@ -114,6 +129,7 @@ impl TrainConfig {
             max_grad_norm: defaults::MAX_GRAD_NORM,
             precision: defaults::PRECISION,
             kernels: defaults::KERNELS,
+            activation_checkpointing: defaults::ACTIVATION_CHECKPOINTING,
             evaluate_every: 0,
             evaluation_windows: 1,
             checkpoint_every: 0,

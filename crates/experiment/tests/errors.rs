@@ -121,7 +121,7 @@ fn names_that_are_not_among_those_allowed() {
     );
     assert_appended(
         "[run]\ndevice = \"gpu\"",
-        "run.toml:14:10: run.device: `gpu` is not a device; write auto, cpu, wgpu, wgpu:N, wgpu:cpu, cuda or cuda:N, N counted from 0 | -",
+        "run.toml:14:10: run.device: `gpu` is not a device; write auto, cpu, wgpu, wgpu:N, wgpu:cpu, cuda or cuda:N, N counted from 0; several train together as cuda:0,2 or cuda:0..3 (first to last) | -",
     );
     assert_changed(
         "[model]\n",

@@ -250,6 +250,7 @@ fn the_digest_is_of_what_decides_the_result() {
         "run.device=cpu",
         "run.directory=elsewhere",
         "data.cache=tmp",
+        "train.activation_checkpointing=block",
         "train.tokens=2048000",
     ] {
         let other = load(&[same]);

@@ -1,29 +1,22 @@
-//! Gradients of the operations on the CPU backend: one node of the graph each.
+//! Gradients of the operations on every backend that has both halves of them: one node of the graph each.
 //!
 //! States hold tensors, which share their storage with the tensors of the forward pass.
-
-use std::sync::Arc;
 
 use burn::backend::autodiff::checkpoint::base::Checkpointer;
 use burn::backend::autodiff::checkpoint::strategy::CheckpointStrategy;
 use burn::backend::autodiff::grads::Gradients;
 use burn::backend::autodiff::ops::{Backward, Ops, OpsKind};
 use burn::backend::tensor::{FloatTensor, IntTensor};
-use burn::backend::{Autodiff, Flex, TensorMetadata};
-use cpu_kernels::{attention, embedding, geglu, linear, linear_cross_entropy, rms_norm, rotary};
+use burn::backend::{Autodiff, TensorMetadata};
 
-use crate::flex::{
-    Cpu, attention_forward, attention_shape, contiguous, gainless, kernel_options, like,
-    linear_shape, rms_norm_forward, rotary_shape, summed, tensor, token_ids, values,
-};
-use crate::ops::{Attention, FusedOps, Norm};
+use crate::ops::{Attention, FusedOps, GradientOps, Head, Norm};
 
-type Tracked<C> = FloatTensor<Autodiff<Flex, C>>;
+type Tracked<B, C> = FloatTensor<Autodiff<B, C>>;
 
 /// One node: `$operation` with the guards of its parents, its output, and what its gradient needs.
 macro_rules! node {
-    ($operation:expr, $strategy:ty, $parents:expr, $output:expr, $state:expr) => {
-        match Backward::<Flex, _>::prepare::<$strategy>($operation, $parents)
+    ($backend:ty, $operation:expr, $strategy:ty, $parents:expr, $output:expr, $state:expr) => {
+        match Backward::<$backend, _>::prepare::<$strategy>($operation, $parents)
             .compute_bound()
             .stateful()
         {
@@ -33,143 +26,111 @@ macro_rules! node {
     };
 }
 
-impl<C: CheckpointStrategy> FusedOps for Autodiff<Flex, C> {
-    fn fused_linear(x: Tracked<C>, weight: Tracked<C>) -> Tracked<C> {
+/// Gives each parent that wants one its gradient. (A macro, because Burn's type of parents has no public name.)
+macro_rules! register {
+    ($backend:ty, $parents:expr, $gradients:expr, $grads:expr) => {
+        for (node, gradient) in $parents.into_iter().zip($gradients) {
+            if let Some(node) = node {
+                $grads.register::<$backend>(node.id, gradient);
+            }
+        }
+    };
+}
+
+impl<B: FusedOps + GradientOps, C: CheckpointStrategy> FusedOps for Autodiff<B, C> {
+    fn fused_linear(x: Tracked<B, C>, weight: Tracked<B, C>) -> Tracked<B, C> {
         let parents = [x.node(), weight.node()];
-        let (x, weight) = (
-            contiguous(x.into_primitive()),
-            contiguous(weight.into_primitive()),
-        );
-        let out = Flex::fused_linear(x.clone(), weight.clone());
-        node!(LinearGradient, C, parents, out, (x, weight))
+        let (x, weight) = (x.into_primitive(), weight.into_primitive());
+        let out = B::fused_linear(x.clone(), weight.clone());
+        node!(B, LinearGradient, C, parents, out, (x, weight))
     }
 
-    fn fused_rms_norm(x: Tracked<C>, gain: Tracked<C>, norm: Norm) -> Tracked<C> {
+    fn fused_rms_norm(x: Tracked<B, C>, gain: Tracked<B, C>, norm: Norm) -> Tracked<B, C> {
         let parents = [x.node(), gain.node()];
-        let (x, gain) = (
-            contiguous(x.into_primitive()),
-            contiguous(gain.into_primitive()),
-        );
-        let (out, inverse_rms) = rms_norm_forward(&x, Some(&gain), norm);
-        node!(
-            RmsNormGradient,
-            C,
-            parents,
-            out,
-            (x, gain, norm, inverse_rms)
-        )
+        let (x, gain) = (x.into_primitive(), gain.into_primitive());
+        let (out, inverse_rms) = B::fused_rms_norm_forward(x.clone(), gain.clone(), norm);
+        let state = (x, gain, inverse_rms, norm);
+        node!(B, RmsNormGradient, C, parents, out, state)
     }
 
-    fn fused_normalize(x: Tracked<C>, epsilon: f32) -> Tracked<C> {
+    fn fused_normalize(x: Tracked<B, C>, epsilon: f32) -> Tracked<B, C> {
         let parents = [x.node()];
-        let x = contiguous(x.into_primitive());
-        let (out, inverse_rms) = rms_norm_forward(&x, None, gainless(epsilon));
-        node!(NormalizeGradient, C, parents, out, (x, inverse_rms))
+        let x = x.into_primitive();
+        let (out, inverse_rms) = B::fused_normalize_forward(x.clone(), epsilon);
+        node!(B, NormalizeGradient, C, parents, out, (x, inverse_rms))
     }
 
-    fn fused_rotate(x: Tracked<C>, cos: Tracked<C>, sin: Tracked<C>) -> Tracked<C> {
+    fn fused_rotate(x: Tracked<B, C>, cos: Tracked<B, C>, sin: Tracked<B, C>) -> Tracked<B, C> {
         let parents = [x.node()];
-        let [x, cos, sin] = [x, cos, sin].map(|t| contiguous(t.into_primitive()));
-        let out = Flex::fused_rotate(x, cos.clone(), sin.clone());
-        node!(RotateGradient, C, parents, out, (cos, sin))
+        let [x, cos, sin] = [x, cos, sin].map(FloatTensor::<Self>::into_primitive);
+        let out = B::fused_rotate(x, cos.clone(), sin.clone());
+        node!(B, RotateGradient, C, parents, out, (cos, sin))
     }
 
-    fn fused_geglu(gate: Tracked<C>, up: Tracked<C>) -> Tracked<C> {
+    fn fused_geglu(gate: Tracked<B, C>, up: Tracked<B, C>) -> Tracked<B, C> {
         let parents = [gate.node(), up.node()];
-        let (gate, up) = (
-            contiguous(gate.into_primitive()),
-            contiguous(up.into_primitive()),
-        );
-        let out = Flex::fused_geglu(gate.clone(), up.clone());
-        node!(GegluGradient, C, parents, out, (gate, up))
+        let (gate, up) = (gate.into_primitive(), up.into_primitive());
+        let out = B::fused_geglu(gate.clone(), up.clone());
+        node!(B, GegluGradient, C, parents, out, (gate, up))
     }
 
     fn fused_attention(
-        q: Tracked<C>,
-        k: Tracked<C>,
-        v: Tracked<C>,
-        options: Attention,
-    ) -> Tracked<C> {
+        q: Tracked<B, C>,
+        k: Tracked<B, C>,
+        v: Tracked<B, C>,
+        attention: Attention,
+    ) -> Tracked<B, C> {
         let parents = [q.node(), k.node(), v.node()];
-        let [q, k, v] = [q, k, v].map(|t| contiguous(t.into_primitive()));
-        let (out, lse) = attention_forward(&q, &k, &v, &options);
-        let state = AttentionState {
-            q,
-            k,
-            v,
-            out: out.clone(),
-            lse: Arc::new(lse),
-            options,
-        };
-        node!(AttentionGradient, C, parents, out, state)
+        let [q, k, v] = [q, k, v].map(FloatTensor::<Self>::into_primitive);
+        let inputs = (q.clone(), k.clone(), v.clone());
+        let (out, lse) = B::fused_attention_forward(q, k, v, attention.clone());
+        let state = (inputs, (out.clone(), lse), attention);
+        node!(B, AttentionGradient, C, parents, out, state)
     }
 
-    fn fused_embedding(weight: Tracked<C>, ids: IntTensor<Self>, scale: f32) -> Tracked<C> {
+    fn fused_embedding(weight: Tracked<B, C>, ids: IntTensor<Self>, scale: f32) -> Tracked<B, C> {
         let parents = [weight.node()];
         let weight = weight.into_primitive();
-        let shape: [usize; 2] = weight.shape().dims();
-        let out = Flex::fused_embedding(weight, ids.clone(), scale);
-        node!(EmbeddingGradient, C, parents, out, (ids, shape, scale))
+        let rows = weight.shape()[0];
+        let out = B::fused_embedding(weight, ids.clone(), scale);
+        node!(B, EmbeddingGradient, C, parents, out, (ids, rows, scale))
     }
 
     fn fused_loss(
-        hidden: Tracked<C>,
-        weight: Tracked<C>,
+        hidden: Tracked<B, C>,
+        weight: Tracked<B, C>,
         targets: IntTensor<Self>,
-        softcap: Option<f32>,
-        scale: f32,
-    ) -> Tracked<C> {
+        head: Head,
+    ) -> Tracked<B, C> {
         let parents = [hidden.node(), weight.node()];
         let is_tracked = hidden.is_tracked() || weight.is_tracked();
-        let (hidden, weight) = (
-            contiguous(hidden.into_primitive()),
-            contiguous(weight.into_primitive()),
-        );
+        let (hidden, weight) = (hidden.into_primitive(), weight.into_primitive());
         if !is_tracked {
-            let out = Flex::fused_loss(hidden.clone(), weight.clone(), targets, softcap, scale);
-            return node!(LossGradient, C, parents, out, (hidden, weight));
+            let out = B::fused_loss(hidden.clone(), weight.clone(), targets, head);
+            return node!(B, LossGradient, C, parents, out, (hidden, weight));
         }
-        // The gradients are made on the way, while a chunk's logits are at hand.
-        let targets = token_ids(&targets);
-        let mut losses = vec![0.0; targets.len()];
-        let mut grad_hidden = vec![0.0; values(&hidden).len()];
-        let mut grad_weight = vec![0.0; values(&weight).len()];
-        linear_cross_entropy::losses_and_gradients(
-            values(&hidden),
-            values(&weight),
-            &targets,
-            softcap,
-            scale,
-            &mut losses,
-            &mut grad_hidden,
-            &mut grad_weight,
-        );
-        let gradients = (like(grad_hidden, &hidden), like(grad_weight, &weight));
-        node!(LossGradient, C, parents, summed(&losses, scale), gradients)
+        let (out, grad_hidden, grad_weight) =
+            B::fused_loss_and_gradients(hidden, weight, targets, head);
+        node!(B, LossGradient, C, parents, out, (grad_hidden, grad_weight))
     }
 }
 
 #[derive(Debug)]
 struct LinearGradient;
 
-impl Backward<Flex, 2> for LinearGradient {
+impl<B: GradientOps> Backward<B, 2> for LinearGradient {
     /// `x`, `weight`.
-    type State = (Cpu, Cpu);
+    type State = (FloatTensor<B>, FloatTensor<B>);
 
     fn backward(self, ops: Ops<Self::State, 2>, grads: &mut Gradients, _: &mut Checkpointer) {
-        let grad = contiguous(grads.consume::<Flex>(&ops.node));
+        let grad = grads.consume::<B>(&ops.node);
         let [x_node, weight_node] = ops.parents;
         let (x, weight) = ops.state;
-        let shape = linear_shape(&x, &weight);
         if let Some(node) = x_node {
-            let mut grad_x = vec![0.0; values(&x).len()];
-            linear::grad_input(values(&grad), values(&weight), shape, &mut grad_x);
-            grads.register::<Flex>(node.id, like(grad_x, &x));
+            grads.register::<B>(node.id, B::fused_linear_grad_input(grad.clone(), weight));
         }
         if let Some(node) = weight_node {
-            let mut grad_weight = vec![0.0; values(&weight).len()];
-            linear::grad_weight(values(&x), values(&grad), shape, &mut grad_weight);
-            grads.register::<Flex>(node.id, like(grad_weight, &weight));
+            grads.register::<B>(node.id, B::fused_linear_grad_weight(x, grad));
         }
     }
 }
@@ -177,206 +138,114 @@ impl Backward<Flex, 2> for LinearGradient {
 #[derive(Debug)]
 struct RmsNormGradient;
 
-impl Backward<Flex, 2> for RmsNormGradient {
-    /// `x`, gain, constants, inverse root-mean-squares.
-    type State = (Cpu, Cpu, Norm, Vec<f32>);
+impl<B: GradientOps> Backward<B, 2> for RmsNormGradient {
+    /// `x`, gain, inverse root-mean-squares, constants.
+    type State = (FloatTensor<B>, FloatTensor<B>, FloatTensor<B>, Norm);
 
     fn backward(self, ops: Ops<Self::State, 2>, grads: &mut Gradients, _: &mut Checkpointer) {
-        let grad = contiguous(grads.consume::<Flex>(&ops.node));
-        let [x_node, gain_node] = ops.parents;
-        let (x, gain, norm, inverse_rms) = ops.state;
-        let mut grad_x = vec![0.0; values(&x).len()];
-        let mut grad_gain = vec![0.0; values(&gain).len()];
-        rms_norm::backward(
-            values(&x),
-            Some(values(&gain)),
-            norm.offset,
-            &inverse_rms,
-            values(&grad),
-            &mut grad_x,
-            gain_node.is_some().then_some(grad_gain.as_mut_slice()),
-        );
-        if let Some(node) = x_node {
-            grads.register::<Flex>(node.id, like(grad_x, &x));
-        }
-        if let Some(node) = gain_node {
-            grads.register::<Flex>(node.id, like(grad_gain, &gain));
-        }
+        let grad = grads.consume::<B>(&ops.node);
+        let (x, gain, inverse_rms, norm) = ops.state;
+        let (grad_x, grad_gain) = B::fused_rms_norm_backward(x, gain, inverse_rms, grad, norm);
+        register!(B, ops.parents, [grad_x, grad_gain], grads);
     }
 }
 
 #[derive(Debug)]
 struct NormalizeGradient;
 
-impl Backward<Flex, 1> for NormalizeGradient {
+impl<B: GradientOps> Backward<B, 1> for NormalizeGradient {
     /// `x`, inverse root-mean-squares.
-    type State = (Cpu, Vec<f32>);
+    type State = (FloatTensor<B>, FloatTensor<B>);
 
     fn backward(self, ops: Ops<Self::State, 1>, grads: &mut Gradients, _: &mut Checkpointer) {
-        let grad = contiguous(grads.consume::<Flex>(&ops.node));
+        let grad = grads.consume::<B>(&ops.node);
         let (x, inverse_rms) = ops.state;
-        if let [Some(node)] = ops.parents {
-            let mut grad_x = vec![0.0; values(&x).len()];
-            let offset = gainless(0.0).offset;
-            rms_norm::backward(
-                values(&x),
-                None,
-                offset,
-                &inverse_rms,
-                values(&grad),
-                &mut grad_x,
-                None,
-            );
-            grads.register::<Flex>(node.id, like(grad_x, &x));
-        }
+        let grad_x = B::fused_normalize_backward(x, inverse_rms, grad);
+        register!(B, ops.parents, [grad_x], grads);
     }
 }
 
 #[derive(Debug)]
 struct RotateGradient;
 
-impl Backward<Flex, 1> for RotateGradient {
+impl<B: GradientOps> Backward<B, 1> for RotateGradient {
     /// Cosines, sines.
-    type State = (Cpu, Cpu);
+    type State = (FloatTensor<B>, FloatTensor<B>);
 
     fn backward(self, ops: Ops<Self::State, 1>, grads: &mut Gradients, _: &mut Checkpointer) {
-        let grad = contiguous(grads.consume::<Flex>(&ops.node));
+        let grad = grads.consume::<B>(&ops.node);
         let (cos, sin) = ops.state;
-        if let [Some(node)] = ops.parents {
-            let mut grad_x = vec![0.0; values(&grad).len()];
-            let shape = rotary_shape(&grad);
-            rotary::rotate_back(
-                values(&grad),
-                values(&cos),
-                values(&sin),
-                shape,
-                &mut grad_x,
-            );
-            grads.register::<Flex>(node.id, like(grad_x, &grad));
-        }
+        register!(
+            B,
+            ops.parents,
+            [B::fused_rotate_backward(grad, cos, sin)],
+            grads
+        );
     }
 }
 
 #[derive(Debug)]
 struct GegluGradient;
 
-impl Backward<Flex, 2> for GegluGradient {
+impl<B: GradientOps> Backward<B, 2> for GegluGradient {
     /// Gate, up.
-    type State = (Cpu, Cpu);
+    type State = (FloatTensor<B>, FloatTensor<B>);
 
     fn backward(self, ops: Ops<Self::State, 2>, grads: &mut Gradients, _: &mut Checkpointer) {
-        let grad = contiguous(grads.consume::<Flex>(&ops.node));
-        let [gate_node, up_node] = ops.parents;
+        let grad = grads.consume::<B>(&ops.node);
         let (gate, up) = ops.state;
-        let mut grad_gate = vec![0.0; values(&gate).len()];
-        let mut grad_up = vec![0.0; values(&up).len()];
-        geglu::backward(
-            values(&gate),
-            values(&up),
-            values(&grad),
-            &mut grad_gate,
-            &mut grad_up,
-        );
-        if let Some(node) = gate_node {
-            grads.register::<Flex>(node.id, like(grad_gate, &gate));
-        }
-        if let Some(node) = up_node {
-            grads.register::<Flex>(node.id, like(grad_up, &up));
-        }
+        let (grad_gate, grad_up) = B::fused_geglu_backward(gate, up, grad);
+        register!(B, ops.parents, [grad_gate, grad_up], grads);
     }
 }
 
 #[derive(Debug)]
 struct AttentionGradient;
 
-#[derive(Clone, Debug)]
-struct AttentionState {
-    q: Cpu,
-    k: Cpu,
-    v: Cpu,
-    out: Cpu,
-    lse: Arc<Vec<f32>>,
-    options: Attention,
-}
+/// Queries, keys, values; output and log-sum-exp; what happens between them.
+type AttentionState<B> = (
+    (FloatTensor<B>, FloatTensor<B>, FloatTensor<B>),
+    (FloatTensor<B>, FloatTensor<B>),
+    Attention,
+);
 
-impl Backward<Flex, 3> for AttentionGradient {
-    type State = AttentionState;
+impl<B: GradientOps> Backward<B, 3> for AttentionGradient {
+    type State = AttentionState<B>;
 
     fn backward(self, ops: Ops<Self::State, 3>, grads: &mut Gradients, _: &mut Checkpointer) {
-        let grad = contiguous(grads.consume::<Flex>(&ops.node));
-        let AttentionState {
-            q,
-            k,
-            v,
-            out,
-            lse,
-            options,
-        } = ops.state;
-        let [mut grad_q, mut grad_k, mut grad_v] = [&q, &k, &v].map(|x| vec![0.0; values(x).len()]);
-        attention::backward(
-            values(&q),
-            values(&k),
-            values(&v),
-            values(&out),
-            &lse,
-            values(&grad),
-            attention_shape(&q, &k),
-            &kernel_options(&options),
-            &mut grad_q,
-            &mut grad_k,
-            &mut grad_v,
-        );
-        let gradients = [like(grad_q, &q), like(grad_k, &k), like(grad_v, &v)];
-        for (node, gradient) in ops.parents.into_iter().zip(gradients) {
-            if let Some(node) = node {
-                grads.register::<Flex>(node.id, gradient);
-            }
-        }
+        let grad = grads.consume::<B>(&ops.node);
+        let ((q, k, v), (out, lse), attention) = ops.state;
+        let (q, k, v) = B::fused_attention_backward(q, k, v, out, lse, grad, attention);
+        register!(B, ops.parents, [q, k, v], grads);
     }
 }
 
 #[derive(Debug)]
 struct EmbeddingGradient;
 
-impl Backward<Flex, 1> for EmbeddingGradient {
-    /// Ids, shape of the table, factor.
-    type State = (IntTensor<Flex>, [usize; 2], f32);
+impl<B: GradientOps> Backward<B, 1> for EmbeddingGradient {
+    /// Ids, rows of the table, factor.
+    type State = (IntTensor<B>, usize, f32);
 
     fn backward(self, ops: Ops<Self::State, 1>, grads: &mut Gradients, _: &mut Checkpointer) {
-        let grad = contiguous(grads.consume::<Flex>(&ops.node));
-        let (ids, shape, scale) = ops.state;
-        if let [Some(node)] = ops.parents {
-            let mut grad_weight = vec![0.0; shape.iter().product()];
-            embedding::grad_weight(&token_ids(&ids), values(&grad), scale, &mut grad_weight);
-            grads.register::<Flex>(node.id, tensor(grad_weight, &shape));
-        }
+        let grad = grads.consume::<B>(&ops.node);
+        let (ids, rows, scale) = ops.state;
+        let grad_weight = B::fused_embedding_backward(grad, ids, rows, scale);
+        register!(B, ops.parents, [grad_weight], grads);
     }
 }
 
 #[derive(Debug)]
 struct LossGradient;
 
-impl Backward<Flex, 2> for LossGradient {
+impl<B: GradientOps> Backward<B, 2> for LossGradient {
     /// Gradients of the loss with respect to hidden states and weight.
-    type State = (Cpu, Cpu);
+    type State = (FloatTensor<B>, FloatTensor<B>);
 
     fn backward(self, ops: Ops<Self::State, 2>, grads: &mut Gradients, _: &mut Checkpointer) {
-        let grad = contiguous(grads.consume::<Flex>(&ops.node));
-        let factor = values(&grad)[0];
+        let factor = grads.consume::<B>(&ops.node);
         let (hidden, weight) = ops.state;
-        for (node, gradient) in ops.parents.into_iter().zip([hidden, weight]) {
-            if let Some(node) = node {
-                grads.register::<Flex>(node.id, scaled(gradient, factor));
-            }
-        }
+        let gradients = [hidden, weight].map(|gradient| B::fused_scaled(gradient, factor.clone()));
+        register!(B, ops.parents, gradients, grads);
     }
-}
-
-/// `factor * x`; the loss is mostly the root of the graph, and the factor one.
-fn scaled(x: Cpu, factor: f32) -> Cpu {
-    if factor.to_bits() == 1.0f32.to_bits() {
-        return x;
-    }
-    let scaled = values(&x).iter().map(|value| value * factor).collect();
-    like(scaled, &x)
 }

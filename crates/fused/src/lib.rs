@@ -2,21 +2,24 @@
 //!
 //! Burn's autodiff would take these apart into dozens of elementwise operations, each a pass over memory
 //! with an output to allocate. Here every function is one node of the autodiff graph, and keeps only what
-//! its backward pass needs. On the CPU backend the work is done by [`cpu_kernels`]; other backends have no
-//! such kernels yet, and calling these functions with their tensors panics: ask [`is_supported_by`].
+//! its backward pass needs. On the CPU backend the work is done by [`cpu_kernels`], on GPUs by
+//! [`gpu_kernels`] and by the matrix products and attention that Burn's GPU backend is made of.
 //!
-//! [`ops`] declares the operations, `flex` computes them, `autodiff` holds the gradients, and the functions
-//! below wrap them for tensors.
+//! [`ops`] declares the operations, `flex` and `cube` compute them, `autodiff` puts their gradients
+//! together, and the functions below wrap them for tensors.
 
 mod autodiff;
+mod cube;
+mod cube_attention;
 mod flex;
 pub mod ops;
+pub mod profile;
 mod tensors;
 mod threads;
 
-pub use ops::{AdamW, Attention, Norm};
+pub use ops::{AdamW, Attention, Head, Norm};
 pub use tensors::{
-    adamw, attention, embedding, geglu, is_supported_by, linear, loss, normalize, rms_norm, rotate,
-    sum_of_squares, token_losses,
+    adamw, attention, embedding, geglu, has_attention, is_supported_by, linear, loss,
+    multiplies_bf16, normalize, rms_norm, rotate, sum_of_squares, token_losses,
 };
-pub use threads::on_a_thread_each;
+pub use threads::Workers;

@@ -3,14 +3,32 @@
 use burn::backend::{Dispatch, DispatchDevice};
 use burn::tensor::{Device, Int, Tensor};
 
-use crate::ops::{AdamW, Attention, FusedOps, Norm, PlainOps};
+use crate::cube_attention;
+use crate::ops::{AdamW, Attention, FusedOps, Head, Norm, PlainOps};
 
-/// Whether this crate has kernels for `device`: the CPU backend, with or without autodiff.
+/// Whether this crate has kernels for `device`, with or without autodiff.
 pub fn is_supported_by(device: &Device) -> bool {
-    matches!(
-        device.clone().inner().as_dispatch(),
-        DispatchDevice::Flex(_)
-    )
+    is_cpu(device) || is_gpu(device)
+}
+
+/// Whether the kernels on `device` can express `attention`: on GPUs there is no soft-cap and no bias.
+pub fn has_attention(device: &Device, attention: &Attention) -> bool {
+    is_cpu(device) || is_gpu(device) && cube_attention::serves(attention)
+}
+
+/// Whether [`attention`] takes bf16 on `device`, and [`loss`] multiplies in it.
+pub fn multiplies_bf16(device: &Device) -> bool {
+    is_gpu(device)
+}
+
+fn is_cpu(device: &Device) -> bool {
+    let device = device.clone().inner();
+    matches!(device.as_dispatch(), DispatchDevice::Flex(_))
+}
+
+fn is_gpu(device: &Device) -> bool {
+    let device = device.clone().inner();
+    matches!(device.as_dispatch(), DispatchDevice::Cube(_))
 }
 
 /// [`FusedOps::fused_linear`]: `x` `[N, I]`, `weight` `[I, O]`, result `[N, O]`.
@@ -70,15 +88,13 @@ pub fn loss(
     hidden: Tensor<2>,
     weight: Tensor<2>,
     targets: Tensor<1, Int>,
-    softcap: Option<f64>,
-    scale: f64,
+    head: Head,
 ) -> Tensor<1> {
     Tensor::from_dispatch(Dispatch::fused_loss(
         hidden.into_dispatch(),
         weight.into_dispatch(),
         targets.into_dispatch(),
-        softcap.map(|cap| cap as f32),
-        scale as f32,
+        head,
     ))
 }
 

@@ -111,6 +111,9 @@ pub struct SpeedArguments {
     /// Forward passes only
     #[arg(long)]
     pub evaluate: bool,
+    /// Compute each block again for its gradients instead of keeping its activations
+    #[arg(long)]
+    pub recompute: bool,
 }
 
 impl TrainArguments {

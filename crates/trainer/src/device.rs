@@ -1,16 +1,16 @@
 //! Which device a run uses, and why.
 
 use burn::tensor::{Device, DeviceKind, DeviceType};
-use decoder::{Kernels, fused_attention_is_right};
+use decoder::{Execution, Kernels, Precision, fused_attention_is_right};
 use experiment::{Adapter, DeviceRequest};
 use thiserror::Error;
 
-use crate::screen;
+use crate::{provenance, screen};
 
 /// A device with the words that describe the choice.
 pub struct Selected {
-    /// The device, without autodiff.
-    pub device: Device,
+    /// The devices that train together, without autodiff; nearly always one.
+    pub devices: Vec<Device>,
     /// Short name, for example `cpu` or `wgpu:0`.
     pub name: String,
     /// What it is: hardware name or number of threads.
@@ -40,22 +40,23 @@ pub fn select(request: &DeviceRequest) -> Result<Selected, DeviceError> {
     match request {
         DeviceRequest::Auto => Ok(automatic()),
         DeviceRequest::Cpu => Ok(cpu("asked for")),
-        DeviceRequest::Wgpu(None) => wgpu(0, "asked for"),
-        DeviceRequest::Wgpu(Some(Adapter::Index(index))) => wgpu(*index, "asked for"),
+        DeviceRequest::Wgpu(None) => wgpu(&[0], "asked for"),
+        DeviceRequest::Wgpu(Some(Adapter::Gpus(indices))) => wgpu(indices.as_slice(), "asked for"),
         DeviceRequest::Wgpu(Some(Adapter::Cpu)) => software(),
-        DeviceRequest::Cuda(index) => cuda(index.unwrap_or(0), "asked for"),
+        DeviceRequest::Cuda(None) => cuda(&[0], "asked for"),
+        DeviceRequest::Cuda(Some(indices)) => cuda(indices.as_slice(), "asked for"),
     }
 }
 
 fn automatic() -> Selected {
-    cuda(0, "the first CUDA device")
-        .or_else(|_| wgpu(0, "the first GPU that wgpu finds; no CUDA device"))
+    cuda(&[0], "the first CUDA device")
+        .or_else(|_| wgpu(&[0], "the first GPU that wgpu finds; no CUDA device"))
         .unwrap_or_else(|_| cpu("no GPU found"))
 }
 
 fn cpu(reason: &str) -> Selected {
     Selected {
-        device: Device::flex(),
+        devices: vec![Device::flex()],
         name: "cpu".to_owned(),
         description: format!("{} threads", threads()),
         reason: reason.to_owned(),
@@ -76,15 +77,20 @@ fn wgpu_gpus() -> Vec<Device> {
         .collect()
 }
 
-fn wgpu(index: usize, reason: &str) -> Result<Selected, DeviceError> {
-    let gpus = wgpu_gpus();
-    let count = gpus.len();
-    let device = gpus.into_iter().nth(index).ok_or_else(|| DeviceError {
-        message: format!("there is no GPU {index}: wgpu finds {count}"),
+fn wgpu(indices: &[usize], reason: &str) -> Result<Selected, DeviceError> {
+    let found = wgpu_gpus();
+    let devices = chosen(&found, indices).map_err(|index| DeviceError {
+        message: format!("there is no GPU {index}: wgpu finds {}", found.len()),
         help: "`--device cpu` always works; `--device wgpu:cpu` asks for a software rasterizer"
             .to_owned(),
     })?;
-    Ok(described(device, format!("wgpu:{index}"), reason))
+    Ok(described(devices, "wgpu", indices, reason))
+}
+
+/// The devices of `indices`, or the first index that `found` does not have.
+fn chosen(found: &[Device], indices: &[usize]) -> Result<Vec<Device>, usize> {
+    let of_index = |index: &usize| found.get(*index).cloned().ok_or(*index);
+    indices.iter().map(of_index).collect()
 }
 
 fn software() -> Result<Selected, DeviceError> {
@@ -98,26 +104,26 @@ fn software() -> Result<Selected, DeviceError> {
             help: "install one (Debian: `mesa-vulkan-drivers`), or use `--device cpu`".to_owned(),
         });
     }
-    Ok(described(
-        device,
-        "wgpu:cpu".to_owned(),
-        "asked for by name",
-    ))
+    Ok(Selected {
+        description: named(&device),
+        devices: vec![device],
+        name: "wgpu:cpu".to_owned(),
+        reason: "asked for by name".to_owned(),
+    })
 }
 
 #[cfg(feature = "cuda")]
-fn cuda(index: usize, reason: &str) -> Result<Selected, DeviceError> {
-    let devices = Device::enumerate(DeviceType::Cuda).into_vec();
-    let count = devices.len();
-    let device = devices.into_iter().nth(index).ok_or_else(|| DeviceError {
-        message: format!("there is no CUDA device {index}: {count} found"),
+fn cuda(indices: &[usize], reason: &str) -> Result<Selected, DeviceError> {
+    let found = Device::enumerate(DeviceType::Cuda).into_vec();
+    let devices = chosen(&found, indices).map_err(|index| DeviceError {
+        message: format!("there is no CUDA device {index}: {} found", found.len()),
         help: "`--device cpu` always works".to_owned(),
     })?;
-    Ok(described(device, format!("cuda:{index}"), reason))
+    Ok(described(devices, "cuda", indices, reason))
 }
 
 #[cfg(not(feature = "cuda"))]
-fn cuda(_index: usize, _reason: &str) -> Result<Selected, DeviceError> {
+fn cuda(_indices: &[usize], _reason: &str) -> Result<Selected, DeviceError> {
     Err(DeviceError {
         message: "this binary was built without CUDA".to_owned(),
         help:
@@ -126,41 +132,76 @@ fn cuda(_index: usize, _reason: &str) -> Result<Selected, DeviceError> {
     })
 }
 
-fn described(device: Device, name: String, reason: &str) -> Selected {
-    let description = device
-        .identity()
-        .map_or_else(|| "unnamed".to_owned(), |identity| identity.name);
+fn described(devices: Vec<Device>, kind: &str, indices: &[usize], reason: &str) -> Selected {
+    let names: Vec<String> = indices
+        .iter()
+        .map(|index| format!("{kind}:{index}"))
+        .collect();
+    let mut descriptions: Vec<String> = devices.iter().map(named).collect();
+    descriptions.dedup();
+    let count = match devices.len() {
+        1 => String::new(),
+        count => format!("{count} x "),
+    };
     Selected {
-        device,
-        name,
-        description,
+        devices,
+        name: names.join(" + "),
+        description: format!("{count}{}", descriptions.join(", ")),
         reason: reason.to_owned(),
     }
 }
 
+fn named(device: &Device) -> String {
+    let identity = device.identity();
+    identity.map_or_else(|| "unnamed".to_owned(), |identity| identity.name)
+}
+
 impl Selected {
+    /// The device that evaluates and saves: the first.
+    pub fn device(&self) -> &Device {
+        &self.devices[0]
+    }
+
     /// Whether this is the CPU backend.
     pub fn is_cpu(&self) -> bool {
-        self.device == Device::flex()
+        *self.device() == Device::flex()
     }
 
-    /// The fastest kernels for training, or the plain ones where the fast ones compute something else;
-    /// the screen is told then.
-    pub fn kernels(&self) -> Kernels {
-        let best = Kernels::best(&self.device);
-        if best == Kernels::FusedAttention && !fused_attention_is_right(&self.device) {
-            screen::note(format_args!(
-                "Burn's fused attention gives wrong gradients on this device: training with plain operations"
-            ));
-            return Kernels::Plain;
+    /// Memory that a device can still give, in bytes, as far as it tells.
+    pub fn free_memory_bytes(&self) -> Option<u64> {
+        if self.is_cpu() {
+            provenance::available_memory_bytes()
+        } else {
+            self.device().memory_capacity()
         }
-        best
     }
 
-    /// Threads that may work on separate micro-batches and windows. One on a GPU: it is busy with one,
+    /// The fastest way to train, for sequences of `length` tokens. Where the fused attention computes something
+    /// else than it should, it is written out, and the screen is told.
+    pub fn fastest(&self, precision: Precision, length: usize) -> Execution {
+        let kernels = Kernels::best(self.device());
+        let fused_attention = kernels == Kernels::Fused && fused_attention_is_right(self.device());
+        if !fused_attention {
+            screen::note(format_args!(
+                "the fused attention gives wrong gradients on this device: training with attention written out"
+            ));
+        }
+        Execution {
+            precision,
+            kernels,
+            fused_attention,
+            query_chunk: length,
+        }
+    }
+
+    /// Threads that may work on separate micro-batches and windows. One for each GPU: it is busy with one,
     /// and every thread would get a stream and a memory pool of its own.
     pub fn workers(&self) -> usize {
-        if self.is_cpu() { threads() } else { 1 }
+        if self.is_cpu() {
+            threads()
+        } else {
+            self.devices.len()
+        }
     }
 
     /// One line for the screen.
@@ -184,15 +225,17 @@ mod tests {
 
     #[test]
     fn a_gpu_that_is_not_there_is_an_error_that_helps() {
-        let error = select(&DeviceRequest::Wgpu(Some(Adapter::Index(99))))
-            .err()
-            .expect("no GPU 99");
+        let error = select(&DeviceRequest::Wgpu(Some(Adapter::Gpus(
+            "99".parse().expect("an index"),
+        ))))
+        .err()
+        .expect("no GPU 99");
         assert!(error.message.contains("no GPU 99"), "{}", error.message);
         assert!(error.help.contains("--device cpu"), "{}", error.help);
     }
 
     #[test]
     fn auto_never_takes_a_software_rasterizer() {
-        assert_ne!(automatic().device, Device::wgpu(DeviceKind::Cpu));
+        assert_ne!(*automatic().device(), Device::wgpu(DeviceKind::Cpu));
     }
 }

@@ -42,6 +42,9 @@ pub enum TrainerError {
     /// A checkpoint does not fit the decoder of its own config.
     #[error("the checkpoint does not fit the config: {0}")]
     Load(#[from] LoadError),
+    /// No worker threads.
+    #[error("the system gives no threads: {0}")]
+    Threads(#[from] rayon::ThreadPoolBuildError),
     /// The file system refused.
     #[error("{path}: {source}")]
     Io {
@@ -139,6 +142,7 @@ impl TrainerError {
             | Self::Checkpoint(_)
             | Self::Load(_)
             | Self::Io { .. }
+            | Self::Threads(_)
             | Self::NoCheckpoint(_)
             | Self::Diverged { .. } => 1,
         }

@@ -1,21 +1,41 @@
 //! A decoder and its optimizer: the gradients of a step, and the update.
 
-use burn::module::Module;
+use burn::module::{Module, Param};
 use burn::optim::{GradientsAccumulator, GradientsParams};
-use burn::tensor::{Device, Int, Tensor, TensorData};
+use burn::tensor::distributed::ReduceOperation;
+use burn::tensor::{Device, Tensor, TensorData};
 use corpus::Batch;
-use decoder::{Decoder, Execution, Positions};
+use decoder::{
+    Activations, Decoder, Examples, Execution, ParameterVisitor, Positions, for_each_parameter,
+};
+use fused::Workers;
 
 use crate::optimizer::Optimizer;
 
-/// A decoder in training.
+/// How a learner computes. What it computes does not depend on it.
+#[derive(Clone, Debug)]
+pub struct Computation {
+    /// How a pass is computed.
+    pub execution: Execution,
+    /// What a pass keeps.
+    pub activations: Activations,
+    /// Threads for separate micro-batches, or for separate devices.
+    pub workers: Workers,
+}
+
+/// A decoder in training, the same on each of its devices.
 pub struct Learner {
-    decoder: Decoder,
+    members: Vec<Member>,
+    computation: Computation,
+}
+
+/// A copy of the decoder and of its optimizer on a device of its own.
+struct Member {
+    /// `None` while an update replaces it: the update works in place if nobody else holds the weights.
+    decoder: Option<Decoder>,
     optimizer: Optimizer,
     positions: Positions,
     device: Device,
-    execution: Execution,
-    workers: usize,
 }
 
 /// Loss and gradients of one step.
@@ -24,114 +44,307 @@ pub struct Gradients {
     pub loss: f32,
     /// Euclidean norm of all gradients together.
     pub norm: f64,
-    by_parameter: GradientsParams,
+    /// One for each member; all the same.
+    by_member: Vec<GradientsParams>,
 }
 
+/// Reads the micro-batch of a number.
+type Read<'a> = &'a (dyn Fn(usize) -> Batch + Sync);
+
 impl Learner {
-    /// A learner for sequences of up to `length` tokens; `decoder` is on an autodiff device, and up to
-    /// `workers` threads work on micro-batches.
+    /// A learner for sequences of up to `length` tokens; `decoder` is on the autodiff device of the first
+    /// of `devices`, and copies of it and of `optimizer` go to the others.
     pub fn new(
         decoder: Decoder,
         optimizer: Optimizer,
         length: usize,
-        execution: Execution,
-        workers: usize,
+        devices: &[Device],
+        computation: Computation,
     ) -> Self {
-        let device = decoder.device();
+        let others = devices[1..].iter().map(|device| {
+            let copy = decoder.clone().fork(&device.clone().autodiff());
+            Member::new(copy, optimizer.to_device(device), length)
+        });
+        let others: Vec<Member> = others.collect();
+        let first = Member::new(decoder, optimizer, length);
         Self {
-            positions: decoder.positions(length, &device),
-            decoder,
-            optimizer,
-            device,
-            execution,
-            workers,
+            members: std::iter::once(first).chain(others).collect(),
+            computation,
         }
     }
 
-    /// The decoder, on its autodiff device.
+    /// The decoder, on its first autodiff device.
     pub fn decoder(&self) -> &Decoder {
-        &self.decoder
+        self.members[0].decoder()
     }
 
     /// The optimizer's moments and constants.
     pub fn optimizer(&self) -> &Optimizer {
-        &self.optimizer
+        &self.members[0].optimizer
     }
 
     /// Loss and gradients of one step over micro-batches of one size; `micro_batch(i)` reads the one
-    /// numbered `i` of `count`. Micro-batches are apart, then summed in their order, so that neither the
-    /// number of workers nor their timing changes a bit.
-    pub fn gradients(
-        &self,
-        count: usize,
-        micro_batch: &(dyn Fn(usize) -> Batch + Sync),
-    ) -> Gradients {
-        let mut accumulator = GradientsAccumulator::new();
-        let mut losses = Vec::with_capacity(count);
-        for first in (0..count).step_by(self.workers) {
-            let at_once = self.workers.min(count - first);
-            let share = 1.0 / count as f64;
-            for (loss, gradients) in self.in_parallel(first, at_once, share, micro_batch) {
-                losses.push(loss);
-                accumulator.accumulate(&self.decoder, gradients);
+    /// numbered `i` of `count`.
+    pub fn gradients(&self, count: usize, micro_batch: Read<'_>) -> Gradients {
+        let (losses, by_member) = match &self.members[..] {
+            [member] => {
+                let (losses, gradients) = self.on_one_device(member, count, micro_batch);
+                (losses, vec![gradients])
             }
-        }
-        let by_parameter = accumulator.grads();
+            members => self.on_several_devices(members, count, micro_batch),
+        };
+        let member = &self.members[0];
+        // One transfer for the loss and all sums of squares: each costs a GPU its queue of work.
+        let squares = member.optimizer.squares(member.decoder(), &by_member[0]);
+        let count = losses.len();
+        let values = losses.into_iter().chain(squares).collect();
+        let values = Tensor::cat(values, 0).into_data();
         Gradients {
-            norm: self.optimizer.gradient_norm(&self.decoder, &by_parameter),
-            loss: Tensor::cat(losses, 0).into_data().iter::<f32>().sum(),
-            by_parameter,
+            loss: values.iter::<f32>().take(count).sum(),
+            norm: values.iter::<f64>().skip(count).sum::<f64>().sqrt(),
+            by_member,
         }
     }
 
     /// One update at learning rate `lr`.
     pub fn update(&mut self, gradients: Gradients, lr: f64) {
         let Gradients {
-            norm, by_parameter, ..
+            norm, by_member, ..
         } = gradients;
-        self.decoder = self
-            .optimizer
-            .step(self.decoder.clone(), by_parameter, norm, lr);
+        let members: Vec<_> = self.members.iter_mut().zip(by_member).collect();
+        let update = |(member, gradients): (&mut Member, GradientsParams)| {
+            let decoder = member.decoder.take().expect("a decoder between updates");
+            member.decoder = Some(member.optimizer.step(decoder, gradients, norm, lr));
+        };
+        match members.len() {
+            // The kernels of the update use all cores themselves.
+            1 => members.into_iter().for_each(update),
+            _ => drop(self.computation.workers.each(members, update)),
+        }
+    }
+
+    /// Micro-batches are apart, then summed in their order, so that neither the number of workers nor
+    /// their timing changes a bit.
+    fn on_one_device(
+        &self,
+        member: &Member,
+        count: usize,
+        micro_batch: Read<'_>,
+    ) -> (Vec<Tensor<1>>, GradientsParams) {
+        let mut accumulator = GradientsAccumulator::new();
+        let mut losses = Vec::with_capacity(count);
+        let workers = self.computation.workers.count();
+        let share = 1.0 / count as f64;
+        for first in (0..count).step_by(workers) {
+            let at_once = workers.min(count - first);
+            for (loss, gradients) in self.in_parallel(member, first, at_once, share, micro_batch) {
+                losses.push(loss);
+                accumulator.accumulate(member.decoder(), gradients);
+            }
+        }
+        (losses, accumulator.grads())
     }
 
     /// Loss and gradients of `at_once` micro-batches, on a thread each: a core is used best by a whole
     /// micro-batch, whose operations then need not wait for each other's pieces.
     fn in_parallel(
         &self,
+        member: &Member,
         first: usize,
         at_once: usize,
         share: f64,
-        micro_batch: &(dyn Fn(usize) -> Batch + Sync),
+        micro_batch: Read<'_>,
     ) -> Vec<(Tensor<1>, GradientsParams)> {
         if at_once == 1 {
-            return vec![self.micro_batch(&self.decoder, micro_batch(first), share)];
+            return vec![self.pass(member, member.decoder(), micro_batch(first), share)];
         }
-        let autodiff = self.device.clone().autodiff();
+        let autodiff = member.device.clone().autodiff();
         // A graph of its own for each: shared leaves would tie the threads' graphs together.
         let replicas = (first..first + at_once)
-            .map(|index| (index, self.decoder.clone().fork(&autodiff)))
+            .map(|index| (index, member.decoder().clone().fork(&autodiff)))
             .collect();
-        fused::on_a_thread_each(replicas, |(index, replica)| {
-            self.micro_batch(&replica, micro_batch(index), share)
+        self.computation.workers.each(replicas, |(index, replica)| {
+            self.pass(member, &replica, micro_batch(index), share)
         })
     }
 
-    /// `share` of the mean loss of `batch`, `[1]`, and its gradients.
-    fn micro_batch(
+    /// Data-parallel (Li et al., 2020): each device works on its part of the micro-batches, then every device
+    /// gets the sum of all gradients. On CUDA the sum is NCCL's.
+    fn on_several_devices(
         &self,
+        members: &[Member],
+        count: usize,
+        micro_batch: Read<'_>,
+    ) -> (Vec<Tensor<1>>, Vec<GradientsParams>) {
+        let share = 1.0 / count as f64;
+        let parts: Vec<_> = parts(count, members.len()).zip(members).collect();
+        let found = self.computation.workers.each(parts, |(part, member)| {
+            let mut accumulator = GradientsAccumulator::new();
+            let losses = part.map(|index| {
+                let (loss, gradients) =
+                    self.pass(member, member.decoder(), micro_batch(index), share);
+                accumulator.accumulate(member.decoder(), gradients);
+                loss
+            });
+            (losses.collect::<Vec<_>>(), accumulator.grads())
+        });
+        let (losses, gradients): (Vec<_>, Vec<_>) = found.into_iter().unzip();
+        let first = &members[0].device;
+        let losses = losses
+            .into_iter()
+            .flatten()
+            .map(|loss| loss.to_device(first))
+            .collect();
+        (losses, all_reduce(members[0].decoder(), gradients))
+    }
+
+    /// `share` of the mean loss of `batch`, `[1]`, and its gradients.
+    fn pass(
+        &self,
+        member: &Member,
         decoder: &Decoder,
         batch: Batch,
         share: f64,
     ) -> (Tensor<1>, GradientsParams) {
         let tokens = batch.batch * batch.length;
         let shape = [batch.batch, batch.length];
-        let inputs = TensorData::new(batch.inputs, shape);
-        let inputs: Tensor<2, Int> = Tensor::from_data(inputs, &self.device);
-        let targets = TensorData::new(batch.targets, [tokens]);
-        let targets: Tensor<1, Int> = Tensor::from_data(targets, &self.device);
-        let hidden = decoder.hidden_states(inputs, &self.positions, self.execution);
-        let loss = decoder.loss(hidden, targets, share / tokens as f64, self.execution);
-        let gradients = GradientsParams::from_grads(loss.backward(), decoder);
-        (loss.inner(), gradients)
+        let examples = Examples {
+            inputs: Tensor::from_data(TensorData::new(batch.inputs, shape), &member.device),
+            targets: Tensor::from_data(TensorData::new(batch.targets, [tokens]), &member.device),
+        };
+        let Computation {
+            execution,
+            activations,
+            ..
+        } = self.computation;
+        let scale = share / tokens as f64;
+        decoder.gradients(examples, scale, &member.positions, execution, activations)
+    }
+}
+
+impl Member {
+    fn new(decoder: Decoder, optimizer: Optimizer, length: usize) -> Self {
+        let device = decoder.device();
+        Self {
+            positions: decoder.positions(length, &device),
+            decoder: Some(decoder),
+            optimizer,
+            device,
+        }
+    }
+
+    fn decoder(&self) -> &Decoder {
+        self.decoder.as_ref().expect("a decoder between updates")
+    }
+}
+
+/// `0..count` in `parts` stretches of one length, or lengths that differ by one.
+fn parts(count: usize, parts: usize) -> impl Iterator<Item = std::ops::Range<usize>> {
+    (0..parts).map(move |part| part * count / parts..(part + 1) * count / parts)
+}
+
+/// The sum of all members' gradients, for every member on its device.
+fn all_reduce(decoder: &Decoder, gradients: Vec<GradientsParams>) -> Vec<GradientsParams> {
+    struct AllReduce(Vec<GradientsParams>);
+    impl ParameterVisitor for AllReduce {
+        fn visit<const R: usize>(&mut self, name: &str, param: &Param<Tensor<R>>) {
+            let parts = self.0.iter_mut().map(|gradients| {
+                gradients
+                    .remove::<R>(param.id)
+                    .unwrap_or_else(|| panic!("no gradient of {name}"))
+            });
+            let sums = Tensor::all_reduce(parts.collect(), ReduceOperation::Sum);
+            for (gradients, sum) in self.0.iter_mut().zip(sums) {
+                gradients.register(param.id, sum);
+            }
+        }
+    }
+    let mut visitor = AllReduce(gradients);
+    for_each_parameter(decoder, &mut visitor);
+    visitor.0
+}
+
+#[cfg(test)]
+mod tests {
+    use decoder::{Kernels, Precision, named_tensors, preset};
+    use experiment::TrainConfig;
+
+    use super::*;
+
+    const LENGTH: usize = 16;
+
+    fn learner(devices: usize) -> Learner {
+        let config = preset("micro").expect("preset");
+        let decoder = Decoder::new(config, 3, &Device::flex().autodiff()).expect("valid config");
+        let train = TrainConfig::at_constant_rate(LENGTH, 1, 10, 1e-3);
+        let execution = Execution {
+            precision: Precision::F32,
+            kernels: Kernels::Fused,
+            fused_attention: true,
+            query_chunk: LENGTH,
+        };
+        let computation = Computation {
+            execution,
+            activations: Activations::Kept,
+            workers: Workers::new(devices).expect("threads"),
+        };
+        let optimizer = Optimizer::new(&train, execution.kernels);
+        Learner::new(
+            decoder,
+            optimizer,
+            LENGTH,
+            &vec![Device::flex(); devices],
+            computation,
+        )
+    }
+
+    fn batch(step: usize, index: usize) -> Batch {
+        let token = |i: usize| ((i * i + 31 * index + 7 * step) % 250) as i32;
+        Batch {
+            inputs: (0..2 * LENGTH).map(token).collect(),
+            targets: (1..=2 * LENGTH).map(token).collect(),
+            batch: 2,
+            length: LENGTH,
+        }
+    }
+
+    /// Losses and gradient norms of some steps of four micro-batches each.
+    fn train(learner: &mut Learner) -> Vec<[f64; 2]> {
+        let steps = (0..5).map(|step| {
+            let gradients = learner.gradients(4, &|index| batch(step, index));
+            let found = [f64::from(gradients.loss), gradients.norm];
+            learner.update(gradients, 1e-2);
+            found
+        });
+        steps.collect()
+    }
+
+    #[test]
+    fn several_devices_train_as_one_does() {
+        let expected = train(&mut learner(1));
+        for devices in [2, 4] {
+            let mut learner = learner(devices);
+            for (found, expected) in train(&mut learner).iter().zip(&expected) {
+                for (a, b) in found.iter().zip(expected) {
+                    assert!((a / b - 1.0).abs() < 1e-5, "{devices} devices: {a} for {b}");
+                }
+            }
+            let weights = |member: &Member| {
+                let tensors = named_tensors(member.decoder()).into_iter();
+                tensors.map(|tensor| tensor.values).collect::<Vec<_>>()
+            };
+            let first = weights(&learner.members[0]);
+            for member in &learner.members[1..] {
+                assert_eq!(weights(member), first, "copies differ");
+            }
+        }
+    }
+
+    #[test]
+    fn parts_cover_all_once() {
+        let cut = |count, of| parts(count, of).collect::<Vec<_>>();
+        assert_eq!(cut(4, 2), [0..2, 2..4]);
+        assert_eq!(cut(5, 2), [0..2, 2..5]);
+        assert_eq!(cut(1, 2), [0..0, 0..1]);
     }
 }

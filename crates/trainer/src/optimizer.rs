@@ -53,8 +53,27 @@ impl Optimizer {
         }
     }
 
-    /// The Euclidean norm of all gradients together.
-    pub fn gradient_norm(&self, decoder: &Decoder, gradients: &GradientsParams) -> f64 {
+    /// This optimizer with its moments on `device`.
+    #[must_use]
+    pub fn to_device(&self, device: &Device) -> Self {
+        let moments = self.moments.iter().map(|(name, moments)| {
+            let moments = Moments {
+                first: moments.first.clone().to_device(device),
+                second: moments.second.clone().to_device(device),
+            };
+            (name.clone(), moments)
+        });
+        Self {
+            moments: moments.collect(),
+            decayed: self.decayed.clone(),
+            undecayed: self.undecayed.clone(),
+            constants: self.constants.clone(),
+            ..*self
+        }
+    }
+
+    /// Sums of squares of the gradients, `[1]` each, whose sum is the square of their global norm.
+    pub fn squares(&self, decoder: &Decoder, gradients: &GradientsParams) -> Vec<Tensor<1>> {
         struct SumOfSquares<'a> {
             gradients: &'a GradientsParams,
             kernels: Kernels,
@@ -65,7 +84,7 @@ impl Optimizer {
                 if let Some(gradient) = self.gradients.get::<R>(param.id) {
                     self.sums.push(match self.kernels {
                         Kernels::Fused => fused::sum_of_squares(gradient),
-                        _ => (gradient.clone() * gradient).sum(),
+                        Kernels::Plain => (gradient.clone() * gradient).sum(),
                     });
                 }
             }
@@ -76,9 +95,7 @@ impl Optimizer {
             sums: Vec::new(),
         };
         decoder::for_each_parameter(decoder, &mut visitor);
-        // One transfer for all parameters; the last sum is in f64 on the host.
-        let sums = Tensor::cat(visitor.sums, 0).into_data();
-        sums.iter::<f64>().sum::<f64>().sqrt()
+        visitor.sums
     }
 
     /// One update at learning rate `lr`; `norm` is the gradients' norm, for clipping.
@@ -178,7 +195,7 @@ impl ParameterMapper for Update<'_> {
             let (value, gradient) = (value.reshape([-1]), gradient.reshape([-1]));
             let (value, moments) = match self.optimizer.kernels {
                 Kernels::Fused => self.fused(value, gradient, moments, decays),
-                _ => self.plain(value, gradient, moments, decays),
+                Kernels::Plain => self.plain(value, gradient, moments, decays),
             };
             kept = Some(moments);
             Tensor::from_inner(value.reshape(shape)).require_grad()

@@ -1,5 +1,6 @@
 //! `--dry-run`: what a run would be, without running it.
 
+use decoder::{Activations, Execution, Kernels, Precision, StepShape};
 use experiment::Experiment;
 
 /// The resolved config and what follows from it.
@@ -8,17 +9,32 @@ pub fn describe(experiment: &Experiment) -> String {
     let length = train.context_length;
     let flops = model.training_flops_per_token(length);
     let tokens = train.steps * train.tokens_per_step();
-    let memory = model.training_bytes(train.micro_batch_size * length, length);
+    let fastest = Execution {
+        precision: Precision::F32,
+        kernels: Kernels::Fused,
+        fused_attention: true,
+        query_chunk: length,
+    };
+    let memory = |activations| {
+        gibibytes(model.training_bytes(&StepShape {
+            batch: train.micro_batch_size,
+            length,
+            at_once: 1,
+            execution: fastest,
+            activations,
+        }))
+    };
     let mut text = experiment.to_toml();
     text += &format!(
         "\n# parameters              {}\n# training tokens         {tokens} ({} steps of {})\n\
          # FLOPs per token         {flops:.3e} (6N + causal attention at {length} tokens)\n\
-         # FLOPs of the run        {:.3e}\n# training memory, about  {}\n",
+         # FLOPs of the run        {:.3e}\n# training memory, about  {} with one pass at a time; {} with activation_checkpointing = \"block\"\n",
         model.num_parameters(),
         train.steps,
         train.tokens_per_step(),
         flops * tokens as f64,
-        gibibytes(memory),
+        memory(Activations::Kept),
+        memory(Activations::RecomputedPerBlock),
     );
     for (name, kind) in &model.layers {
         text += &encoding_line(name, kind, model, length);
@@ -56,6 +72,7 @@ fn encoding_line(
     )
 }
 
-fn gibibytes(bytes: f64) -> String {
+/// `bytes` for the screen.
+pub fn gibibytes(bytes: f64) -> String {
     format!("{:.2} GiB", bytes / f64::from(1u32 << 30))
 }

@@ -66,6 +66,25 @@ pub fn peak_memory_bytes() -> Option<u64> {
     Some(kilobytes * 1024)
 }
 
+/// Memory that processes can still take without swapping, in bytes, within this process's control group; Linux only.
+pub fn available_memory_bytes() -> Option<u64> {
+    let memory = std::fs::read_to_string("/proc/meminfo").ok()?;
+    let line = memory
+        .lines()
+        .find(|line| line.starts_with("MemAvailable:"))?;
+    let kilobytes: u64 = line.split_whitespace().nth(1)?.parse().ok()?;
+    let free = kilobytes * 1024;
+    Some(control_group_bytes().map_or(free, |limit| limit.min(free)))
+}
+
+/// What a container's limit still allows (cgroup v2); `None` without a limit.
+fn control_group_bytes() -> Option<u64> {
+    let read = |name: &str| std::fs::read_to_string(format!("/sys/fs/cgroup/{name}")).ok();
+    let limit: u64 = read("memory.max")?.trim().parse().ok()?;
+    let used: u64 = read("memory.current")?.trim().parse().ok()?;
+    Some(limit.saturating_sub(used))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -7,14 +7,18 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use corpus::{Corpus, Windows};
-use decoder::{Decoder, Execution};
+use decoder::{Activations, Decoder, Execution, Kernels, StepShape};
 use evaluation::{Evaluation, Protocol, evaluate};
-use experiment::{DeviceRequest, EvaluationSplit, Experiment, Loaded, Sources};
+use experiment::{
+    ActivationCheckpointing, DeviceRequest, EvaluationSplit, Experiment, Loaded, Sources,
+};
+use fused::Workers;
 use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::checkpoint::{Checkpoint, weights_digest};
 use crate::device::{self, Selected};
 use crate::error::TrainerError;
+use crate::learner::Computation;
 use crate::monitor::View;
 use crate::run_directory::{RunDirectory, RunRecord, Status};
 use crate::training::{Outcome, Setting, Training, check_spectra};
@@ -62,6 +66,7 @@ pub fn train(request: &Request) -> Result<(), TrainerError> {
         .into_owned();
     let selected = select_device(&experiment.run.device, &sources)?;
     screen::say(selected.line());
+    check_devices(&experiment, &selected, &sources)?;
     let execution = execution(&experiment, &selected, &sources)?;
     let corpus = prepare_corpus(&experiment, &sources)?;
     let windows = training_windows(&experiment, &corpus, &sources)?;
@@ -70,13 +75,17 @@ pub fn train(request: &Request) -> Result<(), TrainerError> {
     logging::to_file(&directory.path().join("trainer.log"));
     let stop = stop_flag();
     let mut record = begin(&directory, &experiment, &corpus, &selected)?;
+    let workers = Workers::new(selected.workers())?;
     let setting = Setting {
         experiment: &experiment,
         corpus: &corpus,
         windows,
-        device: selected.device.clone(),
-        execution,
-        workers: selected.workers(),
+        devices: &selected.devices,
+        computation: Computation {
+            execution,
+            activations: activations(&experiment, &selected, execution),
+            workers: workers.clone(),
+        },
         directory: &directory,
         stop: stop.clone(),
         view: request.view,
@@ -113,8 +122,7 @@ pub fn train(request: &Request) -> Result<(), TrainerError> {
     let decoder = training.into_decoder();
     record.weights_sha256 = Some(weights_digest(&decoder::named_tensors(&decoder)));
     directory.write_record(&record)?;
-    let Some(result) =
-        evaluate_with_progress(&experiment, &decoder, &corpus, selected.workers(), &stop)?
+    let Some(result) = evaluate_with_progress(&experiment, &decoder, &corpus, &workers, &stop)?
     else {
         return interrupted(request, &directory, record, &experiment.name);
     };
@@ -158,12 +166,12 @@ pub fn evaluate_run(path: &Path, overrides: &[String]) -> Result<(), TrainerErro
     screen::say(format_args!("checkpoint of step {}", checkpoint.state.step));
     let digest = weights_digest(&checkpoint.weights);
     let is_final = record.is_some_and(|record| record.weights_sha256 == Some(digest));
-    let decoder = Decoder::new(experiment.model.clone(), experiment.seed, &selected.device)?;
+    let decoder = Decoder::new(experiment.model.clone(), experiment.seed, selected.device())?;
     check_spectra(&decoder, &checkpoint.state)?;
     let decoder = decoder::load_parameters(decoder, checkpoint.weights)?;
     let stop = stop_flag();
-    let Some(result) =
-        evaluate_with_progress(&experiment, &decoder, &corpus, selected.workers(), &stop)?
+    let workers = Workers::new(selected.workers())?;
+    let Some(result) = evaluate_with_progress(&experiment, &decoder, &corpus, &workers, &stop)?
     else {
         return Ok(());
     };
@@ -247,9 +255,9 @@ fn execution(
     selected: &Selected,
     sources: &Sources,
 ) -> Result<Execution, TrainerError> {
-    use decoder::{Kernels, Precision};
+    use decoder::Precision;
     use experiment::{Kernels as AskedKernels, Precision as AskedPrecision};
-    let has_bf16 = Precision::Bf16.is_supported_by(&selected.device);
+    let has_bf16 = Precision::Bf16.is_supported_by(selected.device());
     let precision = match experiment.train.precision {
         AskedPrecision::Auto if has_bf16 && !selected.is_cpu() => Precision::Bf16,
         AskedPrecision::F32 | AskedPrecision::Auto => Precision::F32,
@@ -261,15 +269,73 @@ fn execution(
             return Err(sources.error("train.precision", message, help).into());
         }
     };
-    let kernels = match experiment.train.kernels {
-        AskedKernels::Fused => selected.kernels(),
-        AskedKernels::Plain => Kernels::Plain,
-    };
-    Ok(Execution {
-        precision,
-        kernels,
-        query_chunk: experiment.train.context_length,
+    let length = experiment.train.context_length;
+    Ok(match experiment.train.kernels {
+        AskedKernels::Fused => selected.fastest(precision, length),
+        AskedKernels::Plain => Execution {
+            precision,
+            kernels: Kernels::Plain,
+            fused_attention: false,
+            query_chunk: length,
+        },
     })
+}
+
+/// Share of a device's memory that the estimate of a training step may take: the estimate is rough, and
+/// others need some.
+const USABLE_MEMORY: f64 = 0.8;
+
+/// What a pass keeps: as asked, or by the estimate of memory and what the device has.
+fn activations(experiment: &Experiment, selected: &Selected, execution: Execution) -> Activations {
+    match experiment.train.activation_checkpointing {
+        ActivationCheckpointing::None => return Activations::Kept,
+        ActivationCheckpointing::Block => return Activations::RecomputedPerBlock,
+        ActivationCheckpointing::Auto => {}
+    }
+    let train = &experiment.train;
+    let needed = experiment.model.training_bytes(&StepShape {
+        batch: train.micro_batch_size,
+        length: train.context_length,
+        at_once: match selected.devices.len() {
+            1 => selected.workers().min(train.micro_batches_per_step()),
+            _ => 1,
+        },
+        execution,
+        activations: Activations::Kept,
+    });
+    match selected.free_memory_bytes() {
+        Some(free) if needed > USABLE_MEMORY * free as f64 => {
+            screen::say(format_args!(
+                "memory each block is computed twice: keeping all activations would take about {} of {}",
+                plan::gibibytes(needed),
+                plan::gibibytes(free as f64)
+            ));
+            Activations::RecomputedPerBlock
+        }
+        _ => Activations::Kept,
+    }
+}
+
+/// Every device needs a micro-batch of its own.
+fn check_devices(
+    experiment: &Experiment,
+    selected: &Selected,
+    sources: &Sources,
+) -> Result<(), TrainerError> {
+    let (devices, passes) = (
+        selected.devices.len(),
+        experiment.train.micro_batches_per_step(),
+    );
+    if devices == 1 || passes.is_multiple_of(devices) {
+        return Ok(());
+    }
+    let message = format!(
+        "{passes} forward passes a step (batch_size / micro_batch_size) cannot be shared out evenly over {devices} devices"
+    );
+    let help = format!("make `batch_size` a multiple of {devices} x `micro_batch_size`");
+    Err(sources
+        .error("train.micro_batch_size", message, Some(help))
+        .into())
 }
 
 fn prepare_corpus(experiment: &Experiment, sources: &Sources) -> Result<Corpus, TrainerError> {
@@ -421,7 +487,7 @@ fn evaluate_with_progress(
     experiment: &Experiment,
     decoder: &Decoder,
     corpus: &Corpus,
-    workers: usize,
+    workers: &Workers,
     stop: &AtomicBool,
 ) -> Result<Option<Evaluation>, TrainerError> {
     let (file, split) = evaluation_file(experiment, corpus);

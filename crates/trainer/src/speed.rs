@@ -10,15 +10,18 @@ use std::time::Instant;
 use burn::module::Module;
 use burn::tensor::{Int, Tensor, TensorData};
 use corpus::Batch;
-use decoder::{Decoder, DecoderConfig, Execution, Kernels, Precision, load_parameters};
+use decoder::{
+    Activations, Decoder, DecoderConfig, Execution, Kernels, Precision, load_parameters,
+};
 use experiment::TrainConfig;
+use fused::Workers;
 use serde::Serialize;
 
 use crate::checkpoint;
 use crate::cli::SpeedArguments;
 use crate::device::{self, Selected};
 use crate::error::TrainerError;
-use crate::learner::Learner;
+use crate::learner::{Computation, Learner};
 use crate::optimizer::Optimizer;
 use crate::provenance;
 use crate::screen;
@@ -33,11 +36,13 @@ struct Report {
     device: String,
     dtype: &'static str,
     kernels: String,
+    fused_attention: bool,
     parameters: usize,
     tokens_per_step: usize,
     step_seconds: Vec<f64>,
     losses: Vec<f32>,
     peak_rss_bytes: Option<u64>,
+    peak_device_bytes: Option<u64>,
     seconds_to_first_step: f64,
     flops_per_token: f64,
 }
@@ -69,11 +74,13 @@ pub fn measure(arguments: &SpeedArguments) -> Result<(), TrainerError> {
             Precision::Bf16 => "bf16",
         },
         kernels: format!("{:?}", execution.kernels),
+        fused_attention: execution.fused_attention,
         parameters: config.num_parameters(),
         tokens_per_step: arguments.batch * arguments.length,
         step_seconds: Vec::new(),
         losses: Vec::new(),
         peak_rss_bytes: None,
+        peak_device_bytes: None,
         seconds_to_first_step: 0.0,
         flops_per_token: flops_per_token(arguments, &config),
     };
@@ -89,6 +96,11 @@ pub fn measure(arguments: &SpeedArguments) -> Result<(), TrainerError> {
         }
     }
     report.peak_rss_bytes = provenance::peak_memory_bytes();
+    // What the pools hold: they grow to the peak and give nothing back.
+    report.peak_device_bytes = selected
+        .device()
+        .memory_pool_usage()
+        .map(|pools| pools.bytes_reserved);
     let line = serde_json::to_string(&report).map_err(|error| bad_input(arguments, error))?;
     screen::say(format_args!("{line}"));
     Ok(())
@@ -104,7 +116,7 @@ fn prepare(
     execution: Execution,
     threads: usize,
 ) -> Result<Step, TrainerError> {
-    let autodiff = selected.device.clone().autodiff();
+    let autodiff = selected.device().clone().autodiff();
     let mut decoder = Decoder::new(config.clone(), 0, &autodiff)?;
     if let Some(path) = &arguments.weights {
         let bytes = fs::read(path).map_err(TrainerError::io(path))?;
@@ -121,9 +133,20 @@ fn prepare(
     let train =
         TrainConfig::at_constant_rate(length, arguments.batch, steps, arguments.learning_rate);
     let optimizer = Optimizer::new(&train, execution.kernels);
-    let workers = selected.workers().min(threads);
-    let learner = Learner::new(decoder, optimizer, arguments.length, execution, workers);
-    Ok(training_step(learner, workers, arguments.learning_rate))
+    let workers = Workers::new(selected.workers().min(threads))?;
+    let at_once = workers.count();
+    let computation = Computation {
+        execution,
+        activations: if arguments.recompute {
+            Activations::RecomputedPerBlock
+        } else {
+            Activations::Kept
+        },
+        workers,
+    };
+    let length = arguments.length;
+    let learner = Learner::new(decoder, optimizer, length, &selected.devices, computation);
+    Ok(training_step(learner, at_once, arguments.learning_rate))
 }
 
 fn training_step(mut learner: Learner, workers: usize, learning_rate: f64) -> Step {
@@ -200,16 +223,18 @@ fn execution(arguments: &SpeedArguments, selected: &Selected) -> Execution {
         "bf16" => Precision::Bf16,
         _ => Precision::F32,
     };
-    let device = &selected.device;
-    let kernels = match (arguments.plain, arguments.evaluate) {
-        (true, _) => Kernels::Plain,
-        (false, true) => Kernels::exact(device),
-        (false, false) => selected.kernels(),
-    };
-    Execution {
-        precision,
-        kernels,
-        query_chunk: 1024.min(arguments.length),
+    let device = selected.device();
+    // Scores of a chunk where attention is written out: a few hundred MiB.
+    let chunk = 1024.min(arguments.length);
+    match (arguments.plain, arguments.evaluate) {
+        (true, _) => Execution {
+            precision,
+            kernels: Kernels::Plain,
+            fused_attention: false,
+            query_chunk: chunk,
+        },
+        (false, true) => Execution::exact(device, chunk),
+        (false, false) => selected.fastest(precision, arguments.length),
     }
 }
 

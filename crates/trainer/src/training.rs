@@ -8,13 +8,13 @@ use burn::module::Module;
 use burn::tensor::Device;
 use burn_train::Interrupter;
 use corpus::{Corpus, Windows};
-use decoder::{Decoder, Execution, named_tensors};
+use decoder::{Decoder, named_tensors};
 use evaluation::validation_loss;
 use experiment::Experiment;
 
 use crate::checkpoint::{Best, Checkpoint, Checkpoints, State};
 use crate::error::TrainerError;
-use crate::learner::{Gradients, Learner};
+use crate::learner::{Computation, Gradients, Learner};
 use crate::metrics::{Line, MetricsFile};
 use crate::monitor::{Monitor, Sample, View};
 use crate::optimizer::Optimizer;
@@ -38,12 +38,10 @@ pub struct Setting<'a> {
     pub corpus: &'a Corpus,
     /// Its training windows.
     pub windows: Windows,
-    /// Device without autodiff.
-    pub device: Device,
+    /// Devices without autodiff that train together; the first evaluates and saves.
+    pub devices: &'a [Device],
     /// How the decoder is computed.
-    pub execution: Execution,
-    /// Threads that work on separate micro-batches and windows.
-    pub workers: usize,
+    pub computation: Computation,
     /// Where results go.
     pub directory: &'a RunDirectory,
     /// Set by a signal handler.
@@ -71,23 +69,24 @@ impl<'a> Training<'a> {
     /// If the decoder cannot be built or the checkpoint does not fit it.
     pub fn new(setting: Setting<'a>, checkpoint: Option<Checkpoint>) -> Result<Self, TrainerError> {
         let experiment = setting.experiment;
-        let autodiff = setting.device.clone().autodiff();
+        let autodiff = setting.devices[0].clone().autodiff();
         let mut decoder = Decoder::new(experiment.model.clone(), experiment.seed, &autodiff)?;
-        let mut optimizer = Optimizer::new(&experiment.train, setting.execution.kernels);
+        let mut optimizer =
+            Optimizer::new(&experiment.train, setting.computation.execution.kernels);
         let (mut step, mut best) = (0, None);
         if let Some(checkpoint) = checkpoint {
             check_spectra(&decoder, &checkpoint.state)?;
             decoder = decoder::load_parameters(decoder, checkpoint.weights)?;
             step = checkpoint.state.step;
             best = checkpoint.state.best;
-            optimizer.restore(step, checkpoint.moments, &setting.device)?;
+            optimizer.restore(step, checkpoint.moments, &setting.devices[0])?;
         }
         let learner = Learner::new(
             decoder,
             optimizer,
             experiment.train.context_length,
-            setting.execution,
-            setting.workers,
+            setting.devices,
+            setting.computation.clone(),
         );
         Ok(Self {
             checkpoints: setting.directory.checkpoints(),
@@ -114,7 +113,7 @@ impl<'a> Training<'a> {
             self.step_seconds,
             experiment.model.training_flops_per_token(length),
             device,
-            self.setting.execution.precision,
+            self.setting.computation.execution.precision,
         )
     }
 
@@ -258,7 +257,7 @@ impl<'a> Training<'a> {
             self.setting.corpus.tokenizer.bos(),
             config.context_length,
             config.evaluation_windows,
-            self.setting.workers,
+            &self.setting.computation.workers,
         )?;
         let step = self.step;
         self.check_loss(step, "validation loss", loss)?;

@@ -12,22 +12,24 @@ pub fn plain(query_chunk: usize) -> Execution {
     Execution {
         precision: Precision::F32,
         kernels: Kernels::Plain,
+        fused_attention: false,
         query_chunk,
     }
 }
 
-/// The crate `fused`, on the CPU.
+/// The crate `fused`.
 pub fn fused() -> Execution {
     Execution {
         kernels: Kernels::Fused,
+        fused_attention: true,
         ..plain(usize::MAX)
     }
 }
 
-/// Burn's fused attention where a layer allows it.
+/// Fused attention among plain operations.
 pub fn fused_attention() -> Execution {
     Execution {
-        kernels: Kernels::FusedAttention,
+        fused_attention: true,
         ..plain(usize::MAX)
     }
 }

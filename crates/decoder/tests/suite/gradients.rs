@@ -2,10 +2,10 @@
 
 use burn::module::Param;
 use burn::optim::GradientsParams;
-use burn::tensor::{Device, Int, Tensor, TensorData};
+use burn::tensor::{Device, Tensor, TensorData};
 use decoder::{
-    Decoder, DecoderConfig, Execution, ParameterVisitor, for_each_parameter, load_parameters,
-    named_tensors,
+    Activations, Decoder, DecoderConfig, Examples, Execution, Kernels, ParameterVisitor,
+    for_each_parameter, load_parameters, named_tensors,
 };
 use positional::{EncodingConfig, families};
 
@@ -13,7 +13,8 @@ use crate::common::{everything, fused, fused_attention, plain, small, to_device,
 
 const LENGTH: usize = 11;
 
-fn loss(decoder: &Decoder, execution: Execution) -> Tensor<1> {
+/// Two sequences on the decoder's device.
+fn examples(decoder: &Decoder) -> Examples {
     let device = decoder.device();
     let batch = tokens(2, LENGTH + 1);
     let inputs: Vec<Vec<usize>> = batch.iter().map(|t| t[..LENGTH].to_vec()).collect();
@@ -22,16 +23,32 @@ fn loss(decoder: &Decoder, execution: Execution) -> Tensor<1> {
         .flat_map(|t| &t[1..])
         .map(|id| *id as i32)
         .collect();
-    let targets: Tensor<1, Int> =
-        Tensor::from_data(TensorData::new(targets, [2 * LENGTH]), &device);
-    let positions = decoder.positions(LENGTH, &device);
-    let hidden = decoder.hidden_states(to_device(&inputs, &device), &positions, execution);
-    let share = 1.0 / (2 * LENGTH) as f64;
-    decoder.loss(hidden, targets, share, execution)
+    Examples {
+        inputs: to_device(&inputs, &device),
+        targets: Tensor::from_data(TensorData::new(targets, [2 * LENGTH]), &device),
+    }
+}
+
+const MEAN: f64 = 1.0 / (2 * LENGTH) as f64;
+
+fn loss(decoder: &Decoder, execution: Execution) -> Tensor<1> {
+    let Examples { inputs, targets } = examples(decoder);
+    let positions = decoder.positions(LENGTH, &decoder.device());
+    let hidden = decoder.hidden_states(inputs, &positions, execution);
+    decoder.loss(hidden, targets, MEAN, execution)
 }
 
 /// Gradients by parameter name.
 pub fn gradients(decoder: &Decoder, execution: Execution) -> Vec<(String, Vec<f32>)> {
+    loss_and_gradients(decoder, execution, Activations::Kept).1
+}
+
+/// Loss, and gradients by parameter name.
+fn loss_and_gradients(
+    decoder: &Decoder,
+    execution: Execution,
+    activations: Activations,
+) -> (f32, Vec<(String, Vec<f32>)>) {
     struct Collect(GradientsParams, Vec<(String, Vec<f32>)>);
     impl ParameterVisitor for Collect {
         fn visit<const R: usize>(&mut self, name: &str, param: &Param<Tensor<R>>) {
@@ -42,10 +59,12 @@ pub fn gradients(decoder: &Decoder, execution: Execution) -> Vec<(String, Vec<f3
             ));
         }
     }
-    let backward = loss(decoder, execution).backward();
-    let mut collect = Collect(GradientsParams::from_grads(backward, decoder), Vec::new());
+    let positions = decoder.positions(LENGTH, &decoder.device());
+    let (loss, gradients) =
+        decoder.gradients(examples(decoder), MEAN, &positions, execution, activations);
+    let mut collect = Collect(gradients, Vec::new());
     for_each_parameter(decoder, &mut collect);
-    collect.1
+    (loss.into_scalar::<f32>(), collect.1)
 }
 
 /// Along a random direction in one parameter at a time, the slope of the loss is the gradient's.
@@ -137,6 +156,38 @@ fn fused_gradients_equal_those_of_the_plain_path() {
                 assert!(
                     worst <= 1e-5 * size + 1e-7,
                     "{name}: off by {worst} of {size}"
+                );
+            }
+        }
+    }
+}
+
+/// Plain operations add the gradients of a tensor that several of them read, in the order of the graph: there
+/// the last digits differ.
+#[test]
+fn recomputing_the_blocks_changes_no_bit_of_fused_kernels_and_little_of_plain_ones() {
+    let autodiff = Device::flex().autodiff();
+    for config in [small(EncodingConfig::new("prope")), everything()] {
+        let decoder = Decoder::new(config, 3, &autodiff).expect("valid config");
+        for execution in [plain(4), fused_attention(), fused()] {
+            let [(loss, kept), (again, recomputed)] =
+                [Activations::Kept, Activations::RecomputedPerBlock]
+                    .map(|activations| loss_and_gradients(&decoder, execution, activations));
+            assert_eq!(loss.to_bits(), again.to_bits());
+            for ((name, a), (_, b)) in kept.into_iter().zip(recomputed) {
+                let size = a.iter().map(|g| g.abs()).fold(0.0f32, f32::max);
+                let tolerance = match execution.kernels {
+                    Kernels::Fused => 0.0,
+                    Kernels::Plain => 1e-5 * size,
+                };
+                let worst = a
+                    .iter()
+                    .zip(&b)
+                    .map(|(a, b)| (a - b).abs())
+                    .fold(0.0, f32::max);
+                assert!(
+                    worst <= tolerance,
+                    "{name}, {execution:?}: off by {worst} of {size}"
                 );
             }
         }

@@ -1,4 +1,4 @@
-//! The fused kernels train as Burn's plain operations do.
+//! How a pass is computed does not change what is learnt.
 
 use crate::common::Workspace;
 
@@ -20,4 +20,19 @@ fn fused_and_plain_kernels_give_the_same_losses() {
         assert!(worst <= last, "{series}: {worst}");
         assert!(worst > 0.0, "{series}: the kernels are the same");
     }
+}
+
+/// A block that is computed again gives the same bits as one whose activations were kept.
+#[test]
+fn activation_checkpointing_changes_no_bit() {
+    let [kept, recomputed] = ["none", "block"].map(|mode| {
+        let mode = format!("checkpoint_every = 5\nactivation_checkpointing = {mode:?}");
+        Workspace::changed(&[("checkpoint_every = 5", mode.as_str())]).train()
+    });
+    assert_eq!(kept.series("loss"), recomputed.series("loss"));
+    assert_eq!(
+        kept.series("gradient_norm"),
+        recomputed.series("gradient_norm")
+    );
+    assert_eq!(kept.weights(), recomputed.weights());
 }

@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
-# Does a device train as the CPU does? Trains the micro model on both in f32 and compares every loss and gradient
-# norm. On a machine with a GPU:
+# Does a device train as the CPU does? Trains the micro model on both, the CPU in f32, and compares every loss and
+# gradient norm. On a machine with a GPU:
 #
 #     scripts/gpu_parity.sh wgpu            or  wgpu:1, wgpu:cpu (software), cuda (after: FEATURES=cuda)
 #
 # Environment: STEPS (50), TOLERANCE (relative, 1e-3), FEATURES (cargo features), CONFIG (configs/micro.toml),
-# TRAINER (a binary that is built already).
+# TRAINER (a binary that is built already), PRECISION (of the device: f32; with bf16 raise the TOLERANCE).
 # Losses of two devices drift apart as training goes on: rounding differs and training amplifies it.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -23,12 +23,12 @@ else
 fi
 run() {
     "${trainer[@]}" "${CONFIG:-configs/micro.toml}" --device "$1" --name "$2" \
-        --set "run.directory=\"$folder\"" --set "train.steps=$steps" --set 'train.precision="f32"' \
+        --set "run.directory=\"$folder\"" --set "train.steps=$steps" --set "train.precision=\"$3\"" \
         --set train.evaluate_every=0 --set train.checkpoint_every=0 >"$folder/$2.out"
     grep '^device ' "$folder/$2.out"
 }
-run cpu cpu
-run "$device" device
+run cpu cpu f32
+run "$device" device "${PRECISION:-f32}"
 
 # Two columns of each run, step by step: loss and gradient norm.
 numbers() {

@@ -10,7 +10,7 @@ use cpu_kernels::{
 };
 
 use crate::ops::{AdamW, Attention, FusedOps, GradientOps, Head, Norm, PlainOps};
-use crate::profile::timed;
+use crate::profile::{timed, timed_product};
 
 /// A tensor of the CPU backend.
 type Cpu = FloatTensor<Flex>;
@@ -19,8 +19,8 @@ impl FusedOps for Flex {
     fn fused_linear(x: Cpu, weight: Cpu) -> Cpu {
         let (x, weight) = (contiguous(x), contiguous(weight));
         let shape = linear_shape(&x, &weight);
-        let mut out = vec![0.0; shape.rows * shape.outputs];
-        timed("linear", flops(shape), || {
+        let mut out = zeros(shape.rows * shape.outputs);
+        timed_product("linear", sizes(shape), || {
             linear::forward(values(&x), values(&weight), shape, &mut out);
         });
         tensor(out, &[shape.rows, shape.outputs])
@@ -40,7 +40,7 @@ impl FusedOps for Flex {
 
     fn fused_geglu(gate: Cpu, up: Cpu) -> Cpu {
         let (gate, up) = (contiguous(gate), contiguous(up));
-        let mut out = vec![0.0; values(&gate).len()];
+        let mut out = zeros(values(&gate).len());
         timed("geglu", 0.0, || {
             geglu::forward(values(&gate), values(&up), &mut out);
         });
@@ -55,7 +55,7 @@ impl FusedOps for Flex {
         let weight = contiguous(weight);
         let ids = token_ids(&ids);
         let width = weight.shape()[1];
-        let mut out = vec![0.0; ids.len() * width];
+        let mut out = zeros(ids.len() * width);
         timed("embedding", 0.0, || {
             embedding::forward(values(&weight), &ids, scale, &mut out);
         });
@@ -76,7 +76,7 @@ impl PlainOps for Flex {
         softcap: Option<f32>,
     ) -> Cpu {
         let targets = token_ids(&targets);
-        let mut losses = vec![0.0; targets.len()];
+        let mut losses = zeros(targets.len());
         let (hidden, weight) = (contiguous(hidden), contiguous(weight));
         timed("loss", head_flops(&targets, &weight), || {
             linear_cross_entropy::losses(
@@ -129,8 +129,8 @@ impl GradientOps for Flex {
             inputs,
             outputs,
         };
-        let mut grad_x = vec![0.0; rows * inputs];
-        timed("linear, gradient of input", flops(shape), || {
+        let mut grad_x = zeros(rows * inputs);
+        timed_product("linear, gradient of input", sizes(shape), || {
             linear::grad_input(values(&grad), values(&weight), shape, &mut grad_x);
         });
         tensor(grad_x, &[rows, inputs])
@@ -145,8 +145,8 @@ impl GradientOps for Flex {
             inputs,
             outputs,
         };
-        let mut grad_weight = vec![0.0; inputs * outputs];
-        timed("linear, gradient of weight", flops(shape), || {
+        let mut grad_weight = zeros(inputs * outputs);
+        timed_product("linear, gradient of weight", sizes(shape), || {
             linear::grad_weight(values(&x), values(&grad), shape, &mut grad_weight);
         });
         tensor(grad_weight, &[inputs, outputs])
@@ -164,8 +164,8 @@ impl GradientOps for Flex {
         norm: Norm,
     ) -> (Cpu, Cpu) {
         let (x, gain, grad) = (contiguous(x), contiguous(gain), contiguous(grad));
-        let mut grad_x = vec![0.0; values(&x).len()];
-        let mut grad_gain = vec![0.0; values(&gain).len()];
+        let mut grad_x = zeros(values(&x).len());
+        let mut grad_gain = zeros(values(&gain).len());
         timed("norm, gradient", 0.0, || {
             rms_norm::backward(
                 values(&x),
@@ -190,7 +190,7 @@ impl GradientOps for Flex {
 
     fn fused_normalize_backward(x: Cpu, inverse_rms: Cpu, grad: Cpu) -> Cpu {
         let (x, grad) = (contiguous(x), contiguous(grad));
-        let mut grad_x = vec![0.0; values(&x).len()];
+        let mut grad_x = zeros(values(&x).len());
         timed("norm, gradient", 0.0, || {
             rms_norm::backward(
                 values(&x),
@@ -211,8 +211,8 @@ impl GradientOps for Flex {
 
     fn fused_geglu_backward(gate: Cpu, up: Cpu, grad: Cpu) -> (Cpu, Cpu) {
         let (gate, up, grad) = (contiguous(gate), contiguous(up), contiguous(grad));
-        let mut grad_gate = vec![0.0; values(&gate).len()];
-        let mut grad_up = vec![0.0; values(&up).len()];
+        let mut grad_gate = zeros(values(&gate).len());
+        let mut grad_up = zeros(values(&up).len());
         timed("geglu, gradient", 0.0, || {
             geglu::backward(
                 values(&gate),
@@ -228,8 +228,8 @@ impl GradientOps for Flex {
     fn fused_attention_forward(q: Cpu, k: Cpu, v: Cpu, attention: Attention) -> (Cpu, Cpu) {
         let [q, k, v] = [q, k, v].map(contiguous);
         let shape = attention_shape(&q, &k);
-        let mut out = vec![0.0; values(&q).len()];
-        let mut lse = vec![0.0; shape.batch * shape.heads * shape.length];
+        let mut out = zeros(values(&q).len());
+        let mut lse = zeros(shape.batch * shape.heads * shape.length);
         let flops = 2.0 * product_flops(shape, &attention); // scores, mixture
         timed("attention", flops, || {
             attention::forward(
@@ -257,7 +257,7 @@ impl GradientOps for Flex {
     ) -> (Cpu, Cpu, Cpu) {
         let [q, k, v, grad] = [q, k, v, grad].map(contiguous);
         let shape = attention_shape(&q, &k);
-        let [mut grad_q, mut grad_k, mut grad_v] = [&q, &k, &v].map(|x| vec![0.0; values(x).len()]);
+        let [mut grad_q, mut grad_k, mut grad_v] = [&q, &k, &v].map(|x| zeros(values(x).len()));
         // The scores again, and the gradients of weights, values, queries, keys.
         let flops = 5.0 * product_flops(shape, &attention);
         timed("attention, gradient", flops, || {
@@ -281,7 +281,7 @@ impl GradientOps for Flex {
     fn fused_embedding_backward(grad: Cpu, ids: IntTensor<Self>, rows: usize, scale: f32) -> Cpu {
         let grad = contiguous(grad);
         let width = grad.shape()[1];
-        let mut grad_weight = vec![0.0; rows * width];
+        let mut grad_weight = zeros(rows * width);
         timed("embedding, gradient", 0.0, || {
             embedding::grad_weight(&token_ids(&ids), values(&grad), scale, &mut grad_weight);
         });
@@ -296,9 +296,9 @@ impl GradientOps for Flex {
     ) -> (Cpu, Cpu, Cpu) {
         let (hidden, weight) = (contiguous(hidden), contiguous(weight));
         let targets = token_ids(&targets);
-        let mut losses = vec![0.0; targets.len()];
-        let mut grad_hidden = vec![0.0; values(&hidden).len()];
-        let mut grad_weight = vec![0.0; values(&weight).len()];
+        let mut losses = zeros(targets.len());
+        let mut grad_hidden = zeros(values(&hidden).len());
+        let mut grad_weight = zeros(values(&weight).len());
         let flops = 3.0 * head_flops(&targets, &weight);
         timed("loss and its gradients", flops, || {
             linear_cross_entropy::losses_and_gradients(
@@ -338,8 +338,8 @@ const GAINLESS: f32 = 1.0;
 /// The norm, and the `1 / sqrt(mean(x^2) + epsilon)` of each row.
 fn normalized(x: &Cpu, gain: Option<&Cpu>, norm: Norm) -> (Cpu, Cpu) {
     let width = x.shape().last().copied().unwrap_or(1);
-    let mut out = vec![0.0; values(x).len()];
-    let mut inverse_rms = vec![0.0; out.len() / width];
+    let mut out = zeros(values(x).len());
+    let mut inverse_rms = zeros(out.len() / width);
     timed("norm", 0.0, || {
         rms_norm::forward(
             values(x),
@@ -370,7 +370,7 @@ fn rotated(
         heads,
         head_dim,
     };
-    let mut out = vec![0.0; values(&x).len()];
+    let mut out = zeros(values(&x).len());
     timed(operation, 0.0, || {
         rotate(values(&x), values(&cos), values(&sin), shape, &mut out);
     });
@@ -408,9 +408,9 @@ fn linear_shape(x: &Cpu, weight: &Cpu) -> linear::Shape {
     }
 }
 
-/// Operations of a matrix product, for the profile.
-fn flops(shape: linear::Shape) -> f64 {
-    2.0 * (shape.rows * shape.inputs * shape.outputs) as f64
+/// As the profile lists them.
+fn sizes(shape: linear::Shape) -> [usize; 3] {
+    [shape.rows, shape.inputs, shape.outputs]
 }
 
 fn head_flops(targets: &[i32], weight: &Cpu) -> f64 {
@@ -429,6 +429,11 @@ fn product_flops(shape: attention::Shape, attention: &Attention) -> f64 {
 fn summed(losses: &[f32], scale: f32) -> Cpu {
     let sum: f64 = losses.iter().map(|loss| f64::from(*loss)).sum();
     tensor(vec![(sum * f64::from(scale)) as f32], &[1])
+}
+
+/// Where a kernel writes its result.
+fn zeros(count: usize) -> Vec<f32> {
+    timed("clearing memory", 0.0, || vec![0.0; count])
 }
 
 /// The elements of a contiguous tensor.

@@ -6,7 +6,19 @@ use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 static ENABLED: AtomicBool = AtomicBool::new(false);
-static ENTRIES: Mutex<BTreeMap<&'static str, Entry>> = Mutex::new(BTreeMap::new());
+static ENTRIES: Mutex<Entries> = Mutex::new(BTreeMap::new());
+
+/// By operation.
+pub type Entries = BTreeMap<Operation, Entry>;
+
+/// A kind of work that is counted by itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Operation {
+    /// What it does.
+    pub name: &'static str,
+    /// Rows, inputs and outputs of a matrix product; else zeros.
+    pub product: [usize; 3],
+}
 
 /// All calls of one operation.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -30,13 +42,28 @@ pub fn start() {
 }
 
 /// Ends counting; what was counted since [`start`], by operation.
-pub fn stop() -> BTreeMap<&'static str, Entry> {
+pub fn stop() -> Entries {
     ENABLED.store(false, Ordering::Relaxed);
     std::mem::take(&mut ENTRIES.lock().unwrap_or_else(PoisonError::into_inner))
 }
 
-/// Runs `f`, an `operation` of `flops`.
-pub(crate) fn timed<R>(operation: &'static str, flops: f64, f: impl FnOnce() -> R) -> R {
+/// Runs `f`, an operation that does `flops` in matrix products of its own.
+pub(crate) fn timed<R>(name: &'static str, flops: f64, f: impl FnOnce() -> R) -> R {
+    let product = [0; 3];
+    counted(Operation { name, product }, flops, f)
+}
+
+/// Runs `f`, a product of `[rows, inputs]` by `[inputs, outputs]` or one of its gradients.
+pub(crate) fn timed_product<R>(
+    name: &'static str,
+    product: [usize; 3],
+    f: impl FnOnce() -> R,
+) -> R {
+    let flops = 2.0 * product.map(|size| size as f64).iter().product::<f64>();
+    counted(Operation { name, product }, flops, f)
+}
+
+fn counted<R>(operation: Operation, flops: f64, f: impl FnOnce() -> R) -> R {
     if !ENABLED.load(Ordering::Relaxed) {
         return f();
     }
@@ -65,10 +92,18 @@ mod tests {
         }
         let entries = stop();
         timed("after", 1.0, || ());
-        assert_eq!(entries.keys().copied().collect::<Vec<_>>(), ["slow"]);
-        let slow = entries["slow"];
+        let names: Vec<_> = entries.keys().map(|operation| operation.name).collect();
+        assert_eq!(names, ["slow"]);
+        let slow = *entries.values().next().expect("one");
         assert_eq!((slow.calls, slow.flops.to_bits()), (3, 6.0f64.to_bits()));
         assert!(slow.time >= Duration::from_millis(6));
         assert!(stop().is_empty());
+
+        start();
+        timed_product("product", [2, 3, 5], || ());
+        let entries = stop();
+        let (operation, entry) = entries.first_key_value().expect("one");
+        assert_eq!(operation.product, [2, 3, 5]);
+        assert_eq!(entry.flops.to_bits(), 60.0f64.to_bits());
     }
 }

@@ -74,6 +74,7 @@ pub enum Command {
 
 /// What to time, in the words of benchmarks/README.md.
 #[derive(Args, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "switches, each by itself")]
 pub struct SpeedArguments {
     /// The fields of a resolved config's [model] as JSON
     #[arg(long)]
@@ -114,6 +115,9 @@ pub struct SpeedArguments {
     /// Compute each block again for its gradients instead of keeping its activations
     #[arg(long)]
     pub recompute: bool,
+    /// Time each operation of the CPU's kernels too
+    #[arg(long)]
+    pub profile: bool,
 }
 
 impl TrainArguments {

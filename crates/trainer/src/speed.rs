@@ -45,6 +45,28 @@ struct Report {
     peak_device_bytes: Option<u64>,
     seconds_to_first_step: f64,
     flops_per_token: f64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    profile: Option<Profile>,
+}
+
+/// Where the time of the timed steps went.
+#[derive(Serialize)]
+struct Profile {
+    /// Threads that each run operations of their own; the rest of the cores serve within an operation.
+    at_once: usize,
+    operations: Vec<Profiled>,
+}
+
+/// An operation in all timed steps.
+#[derive(Serialize)]
+struct Profiled {
+    name: &'static str,
+    /// Rows, inputs, outputs of a matrix product; else zeros.
+    product: [usize; 3],
+    calls: usize,
+    /// Sum over threads.
+    seconds: f64,
+    flops: f64,
 }
 
 /// Measures what `arguments` say and prints the report.
@@ -83,9 +105,13 @@ pub fn measure(arguments: &SpeedArguments) -> Result<(), TrainerError> {
         peak_device_bytes: None,
         seconds_to_first_step: 0.0,
         flops_per_token: flops_per_token(arguments, &config),
+        profile: None,
     };
     for index in 0..arguments.warmup + arguments.steps {
         let batch = tokens.batch(arguments.batch, arguments.length);
+        if arguments.profile && index == arguments.warmup {
+            fused::profile::start();
+        }
         let step_began = Instant::now();
         report.losses.push(step(batch));
         if index == 0 {
@@ -94,6 +120,9 @@ pub fn measure(arguments: &SpeedArguments) -> Result<(), TrainerError> {
         if index >= arguments.warmup {
             report.step_seconds.push(step_began.elapsed().as_secs_f64());
         }
+    }
+    if arguments.profile {
+        report.profile = Some(profile(if arguments.evaluate { 1 } else { threads }));
     }
     report.peak_rss_bytes = provenance::peak_memory_bytes();
     // What the pools hold: they grow to the peak and give nothing back.
@@ -104,6 +133,23 @@ pub fn measure(arguments: &SpeedArguments) -> Result<(), TrainerError> {
     let line = serde_json::to_string(&report).map_err(|error| bad_input(arguments, error))?;
     screen::say(format_args!("{line}"));
     Ok(())
+}
+
+/// What was counted since the profile began.
+fn profile(at_once: usize) -> Profile {
+    let operations = fused::profile::stop().into_iter();
+    Profile {
+        at_once,
+        operations: operations
+            .map(|(operation, entry)| Profiled {
+                name: operation.name,
+                product: operation.product,
+                calls: entry.calls,
+                seconds: entry.time.as_secs_f64(),
+                flops: entry.flops,
+            })
+            .collect(),
+    }
 }
 
 /// A step: from its batch on the host to its loss on the host.

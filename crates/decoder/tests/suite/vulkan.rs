@@ -1,15 +1,16 @@
-//! The decoder on a GPU through wgpu agrees with the CPU: forward, gradients, on both attention paths.
+//! The decoder on a GPU through wgpu agrees with the CPU: forward and gradients, of plain operations and of our kernels.
 //!
 //! Any device that wgpu finds will do, a real GPU first, else a software rasterizer (Debian's
 //! `mesa-vulkan-drivers`). Run by `make test-vulkan` only, which fails where there is no device.
 
 use burn::tensor::{Device, DeviceKind, DeviceType};
 use decoder::{
-    Decoder, DecoderConfig, Execution, fused_attention_is_right, load_parameters, named_tensors,
+    Decoder, DecoderConfig, Execution, Kernels, LayerKind, fused_attention_is_right,
+    load_parameters, named_tensors,
 };
 use positional::EncodingConfig;
 
-use crate::common::{assert_close, everything, fused_attention, logits, plain, small, tokens};
+use crate::common::{assert_close, everything, fused, logits, plain, small, tokens};
 use crate::gradients::gradients;
 
 fn device() -> Device {
@@ -60,15 +61,35 @@ fn vulkan_forward_and_gradients_reference() {
     assert_agrees(&small(EncodingConfig::new("prope")), plain(usize::MAX));
 }
 
-/// Where Burn's fused attention is right, a decoder on it is; where it is wrong, we know.
+/// Our kernels, with attention written out so that a device whose fused attention is wrong is tested too.
+#[test]
+#[ignore = "takes minutes on a software rasterizer: make test-vulkan"]
+fn vulkan_forward_and_gradients_of_our_kernels() {
+    let execution = Execution {
+        kernels: Kernels::Fused,
+        ..plain(4)
+    };
+    assert_agrees(&small(EncodingConfig::new("prope")), execution);
+    assert_agrees(&everything(), execution);
+}
+
+/// Where the fused attention is right, a decoder on it is, sliding windows included; where it is wrong, we know.
 #[test]
 #[ignore = "takes minutes on a software rasterizer: make test-vulkan"]
 fn vulkan_fused_attention_is_right_or_known_to_be_wrong() {
     let device = device();
     if fused_attention_is_right(&device) {
-        assert_agrees(&small(EncodingConfig::new("prope")), fused_attention());
+        let encoding = EncodingConfig::new("prope");
+        let mut config = small(encoding.clone());
+        assert_agrees(&config, fused());
+        config.pattern = ["local", "global"].map(str::to_owned).to_vec();
+        config
+            .layers
+            .insert("local".to_owned(), LayerKind::local(5, encoding));
+        assert_agrees(&config, fused());
+        assert_agrees(&everything(), fused());
     } else {
-        println!("Burn's fused attention gives wrong gradients here; the trainer does not use it");
+        println!("the fused attention gives wrong gradients here; the trainer does not use it");
     }
 }
 

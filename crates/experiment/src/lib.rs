@@ -29,6 +29,7 @@ mod run;
 mod schema;
 mod source;
 mod sources;
+mod sweep;
 mod train;
 
 pub use error::{ConfigError, Location, NamedText};
@@ -37,4 +38,5 @@ pub use experiment::{Experiment, Loaded};
 pub use run::{Adapter, DeviceRequest, Indices, RunConfig};
 pub use schema::reference;
 pub use sources::Sources;
+pub use sweep::{PlannedRun, Sweep};
 pub use train::{ActivationCheckpointing, Kernels, Precision, Schedule, TrainConfig};

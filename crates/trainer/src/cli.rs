@@ -3,10 +3,14 @@
 // These comments are the help on the screen, where backticks are noise.
 #![allow(clippy::doc_markdown, rustdoc::broken_intra_doc_links)]
 
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 use experiment::DeviceRequest;
+
+use crate::run::Beginning;
+use crate::sweep::EngineKind;
 
 /// Trains decoders under different positional encodings and measures their perplexity.
 #[derive(Debug, Parser)]
@@ -45,6 +49,9 @@ pub struct TrainArguments {
     /// Continue an unfinished run from its last checkpoint
     #[arg(long, conflicts_with = "force")]
     pub resume: bool,
+    /// Start, or continue an unfinished run: what a scheduler wants
+    #[arg(long = "continue", conflicts_with_all = ["force", "resume"])]
+    pub continue_: bool,
     /// Start anew in a directory beside an existing one
     #[arg(long)]
     pub force: bool,
@@ -70,6 +77,42 @@ pub enum Command {
     },
     /// Time training steps, or forward passes, on synthetic tokens; prints one line of JSON
     Speed(SpeedArguments),
+    /// Run, or continue, all runs of a sweep file
+    Sweep(SweepArguments),
+}
+
+/// Arguments of a sweep.
+#[derive(Args, Debug)]
+pub struct SweepArguments {
+    /// The sweep file, for example experiments/base_wavelength.toml
+    pub file: PathBuf,
+    /// Override a key of every run's config, for example --set train.steps=100
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    pub overrides: Vec<String>,
+    /// Device of the runs; with several GPUs (cuda:0..3) each run takes one of them
+    #[arg(long)]
+    pub device: Option<String>,
+    /// Print the runs, their parameters and tokens, and an estimate of time, and stop
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Who starts the processes
+    #[arg(long, value_enum, default_value_t = EngineKind::Local)]
+    pub engine: EngineKind,
+    /// Runs at the same time; one for each GPU or CPU core without it
+    #[arg(long)]
+    pub jobs: Option<NonZeroUsize>,
+    /// Start runs that failed once more
+    #[arg(long)]
+    pub retry: bool,
+}
+
+impl SweepArguments {
+    /// `--set` and `--device` as overrides of every run's config; the last one wins.
+    pub fn all_overrides(&self) -> Vec<String> {
+        let device = self.device.as_ref();
+        let device = device.map(|device| format!("run.device={device:?}"));
+        self.overrides.iter().cloned().chain(device).collect()
+    }
 }
 
 /// What to time, in the words of benchmarks/README.md.
@@ -121,6 +164,16 @@ pub struct SpeedArguments {
 }
 
 impl TrainArguments {
+    /// `--resume`, `--continue`, `--force`: at most one of them.
+    pub fn beginning(&self) -> Beginning {
+        match (self.resume, self.continue_, self.force) {
+            (true, ..) => Beginning::Resume,
+            (_, true, _) => Beginning::Continue,
+            (.., true) => Beginning::Beside,
+            _ => Beginning::Start,
+        }
+    }
+
     /// `--set`, `--device` and `--name` as overrides of the config; the last one wins.
     pub fn all_overrides(&self) -> Vec<String> {
         let quoted = |key: &str, value: &Option<String>| {

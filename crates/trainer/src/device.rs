@@ -64,7 +64,7 @@ fn cpu(reason: &str) -> Selected {
 }
 
 fn threads() -> usize {
-    std::thread::available_parallelism().map_or(1, std::num::NonZero::get)
+    rayon::current_num_threads()
 }
 
 /// Real GPUs that wgpu reaches. A software rasterizer has no physical card behind it.

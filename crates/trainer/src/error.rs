@@ -114,6 +114,24 @@ pub enum TrainerError {
         /// What is left to continue from.
         kept: String,
     },
+    /// Runs of a sweep have no result.
+    #[error("{count} runs failed:\n{list}")]
+    #[diagnostic(help("the others are done; `--retry` starts the failed ones again"))]
+    RunsFailed {
+        /// How many.
+        count: usize,
+        /// Their names, reasons and logs.
+        list: String,
+    },
+    /// A scheduler's command failed.
+    #[error("{command}: {said}")]
+    #[diagnostic(help("is this a machine that submits jobs? `--engine local` needs no scheduler"))]
+    Scheduler {
+        /// The command.
+        command: String,
+        /// What it said.
+        said: String,
+    },
 }
 
 impl TrainerError {
@@ -144,6 +162,8 @@ impl TrainerError {
             | Self::Io { .. }
             | Self::Threads(_)
             | Self::NoCheckpoint(_)
+            | Self::RunsFailed { .. }
+            | Self::Scheduler { .. }
             | Self::Diverged { .. } => 1,
         }
     }

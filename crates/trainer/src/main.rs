@@ -19,10 +19,12 @@ mod run;
 mod run_directory;
 mod screen;
 mod speed;
+mod sweep;
 mod table;
 mod throughput;
 mod training;
 
+use std::num::NonZeroUsize;
 use std::process::ExitCode;
 
 use clap::Parser;
@@ -72,13 +74,20 @@ fn dispatch(cli: Cli) -> Result<(), TrainerError> {
             run::evaluate_run(&run, &overrides)
         }
         Some(Command::Speed(arguments)) => speed::measure(&arguments),
+        Some(Command::Sweep(arguments)) => sweep::sweep(&sweep::Request {
+            overrides: arguments.all_overrides(),
+            file: arguments.file,
+            dry_run: arguments.dry_run,
+            engine: arguments.engine,
+            jobs: arguments.jobs.map(NonZeroUsize::get),
+            retry: arguments.retry,
+        }),
         None => run::train(&Request {
             overrides: cli.train.all_overrides(),
+            dry_run: cli.train.dry_run,
+            beginning: cli.train.beginning(),
             // clap shows its help when nothing at all is given; flags without a config end here.
             config: cli.train.config.ok_or(TrainerError::NoConfig)?,
-            dry_run: cli.train.dry_run,
-            resume: cli.train.resume,
-            force: cli.train.force,
             view: if cli.train.dashboard {
                 View::Dashboard
             } else {

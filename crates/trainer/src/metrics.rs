@@ -1,7 +1,7 @@
 //! `metrics.jsonl`: one line a step, one line a validation.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{BufWriter, Write};
+use std::io::{BufWriter, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -40,6 +40,28 @@ impl Line {
             Self::Step { step, .. } | Self::Validation { step, .. } => *step,
         }
     }
+}
+
+/// The last step in the file at `path`, which another process may be writing; 0 without one.
+pub fn last_step(path: &Path) -> usize {
+    let end = read_end(path).unwrap_or_default();
+    let lines = end.lines().rev();
+    lines
+        .filter_map(|line| serde_json::from_str::<Line>(line).ok())
+        .map(|line| line.step())
+        .next()
+        .unwrap_or(0)
+}
+
+/// The last lines of a file that may be long.
+fn read_end(path: &Path) -> std::io::Result<String> {
+    const BYTES: u64 = 4096;
+    let mut file = File::open(path)?;
+    let length = file.metadata()?.len();
+    file.seek(SeekFrom::Start(length.saturating_sub(BYTES)))?;
+    let mut end = Vec::new();
+    file.take(BYTES).read_to_end(&mut end)?;
+    Ok(String::from_utf8_lossy(&end).into_owned())
 }
 
 /// The open file.

@@ -33,12 +33,23 @@ pub struct Request {
     pub overrides: Vec<String>,
     /// Print the plan and stop.
     pub dry_run: bool,
-    /// Continue an unfinished run.
-    pub resume: bool,
-    /// Start anew beside whatever is there.
-    pub force: bool,
+    /// Whether it begins or continues.
+    pub beginning: Beginning,
     /// How progress is shown.
     pub view: View,
+}
+
+/// How a run begins where its folder may be there already.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Beginning {
+    /// It starts; an unfinished run in the folder is an error.
+    Start,
+    /// It continues an unfinished run; an empty folder is an error.
+    Resume,
+    /// It continues if there is something to continue, else starts.
+    Continue,
+    /// It starts in a folder beside the existing one.
+    Beside,
 }
 
 /// Trains and evaluates as `request` says.
@@ -200,11 +211,11 @@ enum Place {
 
 fn place(request: &Request, experiment: &Experiment) -> Result<Place, TrainerError> {
     let path = RunDirectory::path_for(experiment);
-    if request.force {
+    if request.beginning == Beginning::Beside {
         return Ok(Place::Run(RunDirectory::unused(&path)));
     }
     if !RunDirectory::is_begun(&path) {
-        return if request.resume {
+        return if request.beginning == Beginning::Resume {
             Err(TrainerError::NothingToResume(path))
         } else {
             Ok(Place::Run(path))
@@ -219,10 +230,10 @@ fn place(request: &Request, experiment: &Experiment) -> Result<Place, TrainerErr
     let finished = directory
         .record()
         .is_some_and(|record| record.status == Status::Finished);
-    match (finished, request.resume) {
+    match (finished, request.beginning) {
         (true, _) => Ok(Place::Finished(path)),
-        (false, true) => Ok(Place::Run(path)),
-        (false, false) => Err(TrainerError::Unfinished(path)),
+        (false, Beginning::Start) => Err(TrainerError::Unfinished(path)),
+        (false, _) => Ok(Place::Run(path)),
     }
 }
 
@@ -526,7 +537,7 @@ fn bar(template: &str) -> ProgressBar {
 }
 
 /// A flag that the first SIGINT or SIGTERM sets; a second one ends the process at once.
-fn stop_flag() -> Arc<AtomicBool> {
+pub fn stop_flag() -> Arc<AtomicBool> {
     let flag = Arc::new(AtomicBool::new(false));
     for signal in [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM] {
         // The order matters: the shutdown is armed by the flag that the second handler sets.

@@ -66,6 +66,12 @@ pub struct RunRecord {
     pub peak_memory_bytes: Option<u64>,
 }
 
+/// `run.json` of the folder `path`, whoever holds it.
+pub fn read_record(path: &Path) -> Option<RunRecord> {
+    let text = fs::read_to_string(path.join("run.json")).ok()?;
+    serde_json::from_str(&text).ok()
+}
+
 /// A run's folder, held by one process at a time.
 pub struct RunDirectory {
     path: PathBuf,
@@ -133,6 +139,12 @@ impl RunDirectory {
         Self::lock(path.to_owned())
     }
 
+    /// Whether a process holds the folder.
+    pub fn is_in_use(path: &Path) -> bool {
+        // Opened for reading: asking must not make the file.
+        File::open(path.join(".lock")).is_ok_and(|lock| lock.try_lock_shared().is_err())
+    }
+
     fn lock(path: PathBuf) -> Result<Self, TrainerError> {
         let lock_path = path.join(".lock");
         let lock = File::create(&lock_path).map_err(TrainerError::io(&lock_path))?;
@@ -158,8 +170,7 @@ impl RunDirectory {
 
     /// `run.json`, if the run got as far as writing it.
     pub fn record(&self) -> Option<RunRecord> {
-        let text = fs::read_to_string(self.path.join("run.json")).ok()?;
-        serde_json::from_str(&text).ok()
+        read_record(&self.path)
     }
 
     /// Replaces `run.json`.

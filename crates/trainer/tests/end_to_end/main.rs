@@ -16,3 +16,4 @@ mod reproducibility;
 mod resume;
 mod run_directory;
 mod signals;
+mod sweep;

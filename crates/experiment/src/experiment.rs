@@ -116,6 +116,18 @@ impl Experiment {
         toml::to_string(self).expect("plain data with string keys is TOML")
     }
 
+    /// Every value by its dotted key, as TOML, sorted.
+    ///
+    /// # Panics
+    /// As [`Experiment::to_toml`].
+    pub fn settings(&self) -> Vec<(String, String)> {
+        let table = Table::try_from(self).expect("plain data with string keys is TOML");
+        let settings = leaves(&table).into_iter();
+        settings
+            .map(|(key, value)| (key, value.to_string()))
+            .collect()
+    }
+
     /// SHA-256, in hexadecimal, of everything that decides the result: all but `name`, `[run]`, `data.cache`
     /// and `train.activation_checkpointing`. Files count by their path; the corpus has a hash of its own for their contents.
     ///

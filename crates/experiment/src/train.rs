@@ -42,9 +42,10 @@ pub enum Kernels {
 }
 
 /// Which activations a forward pass keeps for the backward pass.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ActivationCheckpointing {
+    #[default]
     /// [`Self::Block`] where the estimate of the memory of [`Self::None`] exceeds what the device has.
     Auto,
     /// All of them.
@@ -91,7 +92,8 @@ pub struct TrainConfig {
     pub precision: Precision,
     /// How attention is computed.
     pub kernels: Kernels,
-    /// Which activations are kept for the backward pass.
+    /// Which activations are kept for the backward pass. Runs from before this key have none; no number depends on it.
+    #[serde(default)]
     pub activation_checkpointing: ActivationCheckpointing,
     /// Steps between validation losses; 0: only after the last step.
     pub evaluate_every: usize,

@@ -77,6 +77,21 @@ pub enum Command {
     },
     /// Time training steps, or forward passes, on synthetic tokens; prints one line of JSON
     Speed(SpeedArguments),
+    /// Compare finished runs: which encoding is better at which context length, by how much, and how sure
+    Compare {
+        /// Folders of sweeps or of single runs
+        #[arg(required = true)]
+        runs: Vec<PathBuf>,
+        /// Variant that the others are compared with; the sweep file's without it
+        #[arg(long)]
+        baseline: Option<String>,
+        /// Write a page with charts, one self-contained file
+        #[arg(long, value_name = "FILE")]
+        html: Option<PathBuf>,
+        /// Write every table as CSV, Markdown and LaTeX and every chart as CSV, SVG and PNG into a folder
+        #[arg(long, value_name = "FOLDER")]
+        files: Option<PathBuf>,
+    },
     /// Run, or continue, all runs of a sweep file
     Sweep(SweepArguments),
 }

@@ -123,6 +123,9 @@ pub enum TrainerError {
         /// Their names, reasons and logs.
         list: String,
     },
+    /// Runs that do not make a comparison.
+    #[error("nothing to compare: {0}")]
+    NothingToCompare(String),
     /// A scheduler's command failed.
     #[error("{command}: {said}")]
     #[diagnostic(help("is this a machine that submits jobs? `--engine local` needs no scheduler"))]
@@ -153,6 +156,7 @@ impl TrainerError {
             | Self::InUse(_)
             | Self::OtherConfig { .. }
             | Self::Unfinished(_)
+            | Self::NothingToCompare(_)
             | Self::NothingToResume(_)
             | Self::OtherCorpus { .. }
             | Self::OtherEncoding { .. } => 2,

@@ -5,6 +5,7 @@
 
 mod checkpoint;
 mod cli;
+mod compare;
 mod device;
 mod error;
 mod learner;
@@ -74,6 +75,17 @@ fn dispatch(cli: Cli) -> Result<(), TrainerError> {
             run::evaluate_run(&run, &overrides)
         }
         Some(Command::Speed(arguments)) => speed::measure(&arguments),
+        Some(Command::Compare {
+            runs,
+            baseline,
+            html,
+            files,
+        }) => compare::compare(&compare::Request {
+            folders: runs,
+            baseline,
+            html,
+            files,
+        }),
         Some(Command::Sweep(arguments)) => sweep::sweep(&sweep::Request {
             overrides: arguments.all_overrides(),
             file: arguments.file,

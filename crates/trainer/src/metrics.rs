@@ -42,6 +42,12 @@ impl Line {
     }
 }
 
+/// All whole lines of the file at `path`; none without one.
+pub fn read(path: &Path) -> Vec<Line> {
+    let text = read_text(path).unwrap_or_default();
+    whole_lines(&text).map(|(_, line)| line).collect()
+}
+
 /// The last step in the file at `path`, which another process may be writing; 0 without one.
 pub fn last_step(path: &Path) -> usize {
     let end = read_end(path).unwrap_or_default();

@@ -72,6 +72,12 @@ pub fn read_record(path: &Path) -> Option<RunRecord> {
     serde_json::from_str(&text).ok()
 }
 
+/// `eval.json` of the folder `path`, whoever holds it.
+pub fn read_evaluation(path: &Path) -> Option<Evaluation> {
+    let text = fs::read_to_string(path.join("eval.json")).ok()?;
+    serde_json::from_str(&text).ok()
+}
+
 /// A run's folder, held by one process at a time.
 pub struct RunDirectory {
     path: PathBuf,
@@ -202,8 +208,7 @@ impl RunDirectory {
 
     /// The evaluation, if there is one.
     pub fn evaluation(&self) -> Option<Evaluation> {
-        let text = fs::read_to_string(self.path.join("eval.json")).ok()?;
-        serde_json::from_str(&text).ok()
+        read_evaluation(&self.path)
     }
 
     /// Replaces `eval.json`.

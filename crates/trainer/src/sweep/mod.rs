@@ -26,6 +26,8 @@ use crate::sweep::job::{Job, State};
 use crate::sweep::local::Local;
 use crate::sweep::slurm::Slurm;
 
+pub use crate::sweep::manifest::Manifest;
+
 /// Time between two looks at the run directories.
 const POLL: Duration = Duration::from_millis(500);
 

@@ -1,0 +1,106 @@
+//! `trainer compare RUNS..`: which encoding is better at which context length, by how much, and how sure.
+//!
+//! Reading order: `study` (the runs), `effects` (the statistics), `words` (the sentence), `tables`, `charts`,
+//! `page`.
+
+mod charts;
+mod effects;
+mod page;
+mod study;
+mod tables;
+mod words;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use report::chart::Chart;
+use report::{Table, Theme};
+
+use crate::compare::effects::{Outcome, outcomes};
+use crate::compare::study::Study;
+use crate::error::TrainerError;
+use crate::screen;
+
+/// Pixels of a PNG for each of the page's: sharp on paper.
+const PNG_SCALE: f32 = 2.0;
+
+/// What the command line asks of a comparison.
+#[derive(Debug)]
+pub struct Request {
+    /// Folders of sweeps or of single runs.
+    pub folders: Vec<PathBuf>,
+    /// Label of the variant to compare with; `None`: the sweep's.
+    pub baseline: Option<String>,
+    /// Where to write the page.
+    pub html: Option<PathBuf>,
+    /// Folder to write tables and charts to, each in every format.
+    pub files: Option<PathBuf>,
+}
+
+/// Compares the runs of `request`: prints tables, writes what was asked for.
+///
+/// # Errors
+/// If runs cannot be read or compared, or a file cannot be written.
+pub fn compare(request: &Request) -> Result<(), TrainerError> {
+    let study = Study::read(&request.folders, request.baseline.as_deref())?;
+    let outcomes =
+        outcomes(&study).map_err(|error| TrainerError::NothingToCompare(error.to_string()))?;
+    screen::say(words::headline(&study, &outcomes));
+    for table in tables::all(&study, &outcomes) {
+        screen::say(format_args!("\n{}", table.to_text().trim_end()));
+    }
+    for note in words::caveats(&study, &outcomes) {
+        screen::say(format_args!("\n{note}"));
+    }
+    if let Some(path) = &request.html {
+        write(path, page::page(&study, &outcomes).to_html().as_bytes())?;
+        screen::say(format_args!("\npage in {}", path.display()));
+    }
+    if let Some(folder) = &request.files {
+        write_files(folder, &study, &outcomes)?;
+        screen::say(format_args!("\ntables and charts in {}", folder.display()));
+    }
+    Ok(())
+}
+
+fn write_files(folder: &Path, study: &Study, outcomes: &[Outcome]) -> Result<(), TrainerError> {
+    fs::create_dir_all(folder).map_err(TrainerError::io(folder))?;
+    for (name, table) in ["perplexity", "difference"]
+        .into_iter()
+        .zip(tables::all(study, outcomes))
+    {
+        write_table(folder, name, &table)?;
+    }
+    for (name, chart) in charts::all(study, outcomes) {
+        write_chart(folder, name, chart.as_ref())?;
+    }
+    Ok(())
+}
+
+fn write_table(folder: &Path, name: &str, table: &Table) -> Result<(), TrainerError> {
+    for (extension, text) in [
+        ("csv", table.to_csv()),
+        ("md", table.to_markdown()),
+        ("tex", table.to_latex()),
+    ] {
+        write(
+            &folder.join(name).with_extension(extension),
+            text.as_bytes(),
+        )?;
+    }
+    Ok(())
+}
+
+fn write_chart(folder: &Path, name: &str, chart: &dyn Chart) -> Result<(), TrainerError> {
+    let path = |extension: &str| folder.join(name).with_extension(extension);
+    let png = chart
+        .to_png(Theme::Light, PNG_SCALE)
+        .map_err(|error| TrainerError::io(&path("png"))(std::io::Error::other(error)))?;
+    write(&path("png"), &png)?;
+    write(&path("svg"), chart.to_svg().as_bytes())?;
+    write(&path("csv"), chart.to_csv().as_bytes())
+}
+
+fn write(path: &Path, bytes: &[u8]) -> Result<(), TrainerError> {
+    fs::write(path, bytes).map_err(TrainerError::io(path))
+}

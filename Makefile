@@ -71,6 +71,11 @@ test-vulkan: ## GPU kernels, decoder and training against the CPU, on a software
 	$(CARGO) build -p trainer --no-default-features $(VULKAN)
 	TRAINER=$(TARGET_DIR)/check-vulkan/unoptimised/trainer STEPS=20 scripts/gpu_parity.sh wgpu:cpu
 
+.PHONY: test-slurm
+test-slurm: ## A sweep through a real SLURM of this machine alone, with a killed task, against a local one
+	$(CARGO) build -p trainer
+	TRAINER=$(TARGET_DIR)/debug/trainer scripts/slurm_test.sh
+
 # The peer is installed once: benchmarks/setup.sh.
 .PHONY: bench
 bench: ## Training and evaluation speed on the CPU against compiled PyTorch (needs benchmarks/setup.sh)

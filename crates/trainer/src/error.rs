@@ -46,12 +46,12 @@ pub enum TrainerError {
     #[error("the system gives no threads: {0}")]
     Threads(#[from] rayon::ThreadPoolBuildError),
     /// The file system refused.
-    #[error("{path}: {source}")]
+    #[error("{path}: {error}")]
     Io {
         /// File or folder.
         path: PathBuf,
-        /// What the system said.
-        source: std::io::Error,
+        /// What the system said. Not the `source` of the error, which would be printed a second time.
+        error: std::io::Error,
     },
     /// The folder holds no run.
     #[error("{0} is not a run directory: it has no config.toml")]
@@ -141,7 +141,7 @@ impl TrainerError {
     /// Turns an I/O error at `path` into ours.
     pub fn io(path: &Path) -> impl FnOnce(std::io::Error) -> Self {
         let path = path.to_owned();
-        move |source| Self::Io { path, source }
+        move |error| Self::Io { path, error }
     }
 
     /// 2 for what the user must change before trying again, 1 for what went wrong on the way.

@@ -287,7 +287,7 @@ fn execution(arguments: &SpeedArguments, selected: &Selected) -> Execution {
 fn bad_input(arguments: &SpeedArguments, error: impl ToString) -> TrainerError {
     TrainerError::Io {
         path: arguments.shape.clone(),
-        source: io::Error::new(io::ErrorKind::InvalidInput, error.to_string()),
+        error: io::Error::new(io::ErrorKind::InvalidInput, error.to_string()),
     }
 }
 

@@ -19,8 +19,10 @@ pub fn all(study: &Study, outcomes: &[Outcome]) -> Vec<(&'static str, Box<dyn Ch
         ("perplexity-by-context", Box::new(by_context(study))),
         ("effects", Box::new(effects(study, outcomes))),
         ("loss-by-position", Box::new(by_position(study))),
-        ("training", Box::new(training(study))),
     ];
+    if let Some(chart) = training(study) {
+        charts.push(("training", Box::new(chart)));
+    }
     if let Some(chart) = by_wavelength(study, outcomes) {
         charts.push(("base-wavelength", Box::new(chart)));
     }
@@ -68,15 +70,20 @@ pub fn by_position(study: &Study) -> Line {
     })
 }
 
-/// Training loss over tokens, mean over seeds.
-pub fn training(study: &Study) -> Line {
+/// Training loss over tokens, mean over seeds; `None` where no run's metrics are at hand.
+pub fn training(study: &Study) -> Option<Line> {
+    let curves: Vec<Vec<Point>> = study.variants.iter().map(curve).collect();
+    if curves.iter().all(Vec::is_empty) {
+        return None;
+    }
     let chart = Line::new("Training loss")
         .subtitle("mean over seeds, averaged over stretches of steps")
         .x(Axis::linear("Training").unit("tokens"))
         .y(Axis::linear("Loss").unit("nats per token"));
-    study.variants.iter().fold(chart, |chart, variant| {
-        chart.series(Series::new(&variant.label, curve(variant)))
-    })
+    let lines = study.variants.iter().zip(curves);
+    Some(lines.fold(chart, |chart, (variant, points)| {
+        chart.series(Series::new(&variant.label, points))
+    }))
 }
 
 fn curve(variant: &Variant) -> Vec<Point> {

@@ -61,12 +61,13 @@ fn results(study: &Study, outcomes: &[Outcome]) -> Section {
 }
 
 fn curves(study: &Study, outcomes: &[Outcome]) -> Section {
-    let mut section = Section::new("Where and when")
-        .chart(
-            &charts::by_position(study),
-            "Where in the sequence the loss comes from.",
-        )
-        .chart(&charts::training(study), "How it was learnt.");
+    let mut section = Section::new("Where and when").chart(
+        &charts::by_position(study),
+        "Where in the sequence the loss comes from.",
+    );
+    if let Some(chart) = charts::training(study) {
+        section = section.chart(&chart, "How it was learnt.");
+    }
     if let Some(chart) = charts::by_wavelength(study, outcomes) {
         section = section.chart(&chart, "Lower is better.");
     }

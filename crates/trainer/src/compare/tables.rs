@@ -42,7 +42,7 @@ fn perplexity(study: &Study, outcomes: &[Outcome]) -> Table {
 fn difference(study: &Study, outcomes: &[Outcome]) -> Table {
     let baseline = &study.variants[study.baseline].label;
     let caption = format!(
-        "Loss minus that of {baseline}, nats per token, paired by seed and document; 95% intervals by the crossed bootstrap"
+        "Loss minus that of {baseline}, nats per token, paired by seed and document; ± half of the 95% interval by the crossed bootstrap"
     );
     let mut table = with_columns(study, &caption, 4);
     for (index, variant) in study.variants.iter().enumerate() {
@@ -57,7 +57,8 @@ fn difference(study: &Study, outcomes: &[Outcome]) -> Table {
                     shared = difference.seeds;
                     let cell = match difference.bootstrap {
                         Some(interval) => {
-                            Cell::interval(difference.mean, interval.low, interval.high)
+                            let half_width = (interval.high - interval.low) / 2.0;
+                            Cell::plus_minus(difference.mean, half_width)
                         }
                         None => Cell::number(difference.mean),
                     };

@@ -9,6 +9,15 @@ pub fn headline(study: &Study, outcomes: &[Outcome]) -> String {
     let trained = study.any_run().experiment.train.context_length;
     let near = nearest(&contexts, trained);
     let far = contexts[contexts.len() - 1];
+    let tested = |outcome: &Outcome| {
+        let difference = outcome.difference.as_ref();
+        difference.is_some_and(|difference| difference.t.is_some())
+    };
+    if !outcomes.iter().any(tested) {
+        return "Without two seeds that a variant shares with the baseline, no difference can be tested: \
+                what follows are impressions."
+            .to_owned();
+    }
     let mut sentences = vec![sentence(study, outcomes, near, "the training length")];
     if far != near {
         sentences.push(sentence(study, outcomes, far, "the longest context"));
@@ -50,11 +59,6 @@ fn sentence(study: &Study, outcomes: &[Outcome], context: usize, called: &str) -
         .iter()
         .filter_map(|o| o.difference.as_ref()?.detectable)
         .fold(f64::NAN, f64::max);
-    if detectable.is_nan() {
-        return format!(
-            "{place}, one seed a variant allows no test of any difference from {baseline}."
-        );
-    }
     format!(
         "{place}, no difference from {baseline} is significant; before correction, these seeds would have shown every difference above {detectable:.4} nats with 80% power."
     )

@@ -7,6 +7,7 @@ mod common;
 
 mod checkpoints;
 mod command_line;
+mod compare;
 mod divergence;
 mod dry_run;
 mod errors;

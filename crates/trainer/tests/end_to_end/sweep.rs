@@ -145,6 +145,18 @@ fn a_killed_sweep_continues_to_the_results_of_an_undisturbed_one() {
         .exits(0)
         .says("6 of 6 runs finished");
     assert_eq!(outcome(&killed), outcome(&undisturbed));
+    // And so does what is said of it.
+    let said = |workspace: &Workspace| {
+        let compare = ["compare", "runs/grid", "--files", "files"];
+        let said = workspace.trainer(&compare).exits(0).stdout;
+        let files = workspace.snapshot("files").into_iter();
+        let contents = files.map(|(path, (digest, _))| {
+            let name = path.file_name().map(std::ffi::OsStr::to_owned);
+            (name.expect("a file"), digest)
+        });
+        (said, contents.collect::<BTreeMap<_, _>>())
+    };
+    assert_eq!(said(&killed), said(&undisturbed));
 }
 
 /// The process that holds a run's lock, by the list of locks that Linux keeps.

@@ -76,6 +76,11 @@ test-slurm: ## A sweep through a real SLURM of this machine alone, with a killed
 	$(CARGO) build -p trainer
 	TRAINER=$(TARGET_DIR)/debug/trainer scripts/slurm_test.sh
 
+.PHONY: test-tensorboard
+test-tensorboard: ## A run's event file, read by TensorBoard itself (installs it from PyPI)
+	$(CARGO) build -p trainer
+	TRAINER=$(TARGET_DIR)/debug/trainer scripts/tensorboard_test.sh
+
 # The peer is installed once: benchmarks/setup.sh.
 .PHONY: bench
 bench: ## Training and evaluation speed on the CPU against compiled PyTorch (needs benchmarks/setup.sh)

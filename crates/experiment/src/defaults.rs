@@ -46,3 +46,4 @@ pub(crate) const BOOTSTRAP_SAMPLES: usize = 1000;
 
 pub(crate) const DIRECTORY: &str = "runs";
 pub(crate) const DEVICE: DeviceRequest = DeviceRequest::Auto;
+pub(crate) const TENSORBOARD: bool = true;

@@ -171,4 +171,5 @@ pub(crate) struct RawEvaluation {
 pub(crate) struct RawRun {
     pub(crate) directory: Option<PathBuf>,
     pub(crate) device: Option<DeviceRequest>,
+    pub(crate) tensorboard: Option<bool>,
 }

@@ -217,5 +217,6 @@ fn run(raw: RawRun) -> RunConfig {
     RunConfig {
         directory: raw.directory.unwrap_or_else(|| defaults::DIRECTORY.into()),
         device: raw.device.unwrap_or(defaults::DEVICE),
+        tensorboard: raw.tensorboard.unwrap_or(defaults::TENSORBOARD),
     }
 }

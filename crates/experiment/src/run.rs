@@ -6,6 +6,8 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
+use crate::defaults;
+
 /// `[run]` with every value explicit.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -14,6 +16,13 @@ pub struct RunConfig {
     pub directory: PathBuf,
     /// Where to compute.
     pub device: DeviceRequest,
+    /// Whether metrics are written for TensorBoard too. Runs from before this key have none.
+    #[serde(default = "yes")]
+    pub tensorboard: bool,
+}
+
+fn yes() -> bool {
+    defaults::TENSORBOARD
 }
 
 /// The device that was asked for. Whether it exists is found out when the run starts.

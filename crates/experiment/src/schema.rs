@@ -685,6 +685,13 @@ const SECTIONS: &[Section] = &[
                 "",
                 "`auto`, `cpu`, `wgpu`, `wgpu:N`, `wgpu:cpu` (software adapter), `cuda`, `cuda:N`; N counts from 0",
             ),
+            key(
+                "run.tensorboard",
+                "boolean",
+                Is("true"),
+                "",
+                "write the metrics as a TensorBoard event file too: `tensorboard --logdir runs`",
+            ),
         ],
     },
 ];
@@ -787,6 +794,7 @@ mod tests {
             run: RawRun {
                 directory: Some("x".into()),
                 device: Some(defaults::DEVICE),
+                tensorboard: Some(true),
             },
         }
     }

@@ -73,7 +73,7 @@ fn unknown_keys() {
     );
     assert_appended(
         "[run]\nmomentum = 3",
-        "run.toml:14:1: unknown key `run.momentum` | the keys of this table are directory, device",
+        "run.toml:14:1: unknown key `run.momentum` | the keys of this table are directory, device, tensorboard",
     );
 }
 

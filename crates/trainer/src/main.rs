@@ -22,6 +22,7 @@ mod screen;
 mod speed;
 mod sweep;
 mod table;
+mod tensorboard;
 mod throughput;
 mod training;
 

@@ -6,6 +6,8 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use crate::tensorboard::EventFile;
+
 /// A line of `metrics.jsonl`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(untagged)]
@@ -74,6 +76,7 @@ fn read_end(path: &Path) -> std::io::Result<String> {
 pub struct MetricsFile {
     path: PathBuf,
     writer: BufWriter<File>,
+    events: Option<EventFile>,
 }
 
 impl MetricsFile {
@@ -96,7 +99,24 @@ impl MetricsFile {
         Ok(Self {
             path: path.to_owned(),
             writer: BufWriter::new(file),
+            events: None,
         })
+    }
+
+    /// Writes a TensorBoard event file too, beside this one: first what is in it, then what comes. `started` is the
+    /// run's, in seconds since 1970.
+    ///
+    /// # Errors
+    /// If the file system refuses.
+    pub fn with_events(mut self, started: u64) -> std::io::Result<Self> {
+        let folder = self.path.parent().unwrap_or(Path::new(""));
+        let mut events = EventFile::create(folder, started)?;
+        for line in read(&self.path) {
+            events.write(&line)?;
+        }
+        events.flush()?;
+        self.events = Some(events);
+        Ok(self)
     }
 
     /// Appends a line and hands it to the system.
@@ -106,7 +126,12 @@ impl MetricsFile {
     pub fn write(&mut self, line: &Line) -> std::io::Result<()> {
         serde_json::to_writer(&mut self.writer, line)?;
         self.writer.write_all(b"\n")?;
-        self.writer.flush()
+        self.writer.flush()?;
+        if let Some(events) = &mut self.events {
+            events.write(line)?;
+            events.flush()?;
+        }
+        Ok(())
     }
 
     /// Where the file is.

@@ -540,10 +540,15 @@ fn bar(template: &str) -> ProgressBar {
 pub fn stop_flag() -> Arc<AtomicBool> {
     let flag = Arc::new(AtomicBool::new(false));
     for signal in [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM] {
-        // The order matters: the shutdown is armed by the flag that the second handler sets.
-        let registered =
-            signal_hook::flag::register_conditional_shutdown(signal, 130, flag.clone())
-                .and_then(|_| signal_hook::flag::register(signal, flag.clone()));
+        let flag = flag.clone();
+        // In one step: two threads may handle two signals at the same time.
+        let handler = move || {
+            if flag.swap(true, Ordering::SeqCst) {
+                signal_hook::low_level::exit(130);
+            }
+        };
+        // SAFETY: the handler does what a signal handler may do: it swaps an atomic and calls `_exit`.
+        let registered = unsafe { signal_hook::low_level::register(signal, handler) };
         if let Err(error) = registered {
             tracing::warn!(%error, signal, "signals will end the process without a checkpoint");
         }

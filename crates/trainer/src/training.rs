@@ -1,5 +1,6 @@
 //! The training loop: steps from the last checkpoint to the last step.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
@@ -19,6 +20,7 @@ use crate::metrics::{Line, MetricsFile};
 use crate::monitor::{Monitor, Sample, View};
 use crate::optimizer::Optimizer;
 use crate::run_directory::RunDirectory;
+use crate::tensorboard::EventFile;
 use crate::throughput::Throughput;
 
 /// How a training session ended.
@@ -131,7 +133,8 @@ impl<'a> Training<'a> {
         let (steps, evaluate_every, checkpoint_every) =
             (config.steps, config.evaluate_every, config.checkpoint_every);
         let metrics_path = self.setting.directory.metrics_path();
-        let mut metrics = MetricsFile::continue_after(&metrics_path, self.step)
+        let mut metrics = self
+            .open_metrics(&metrics_path)
             .map_err(TrainerError::io(&metrics_path))?;
         let interrupter = Interrupter::new();
         let mut monitor = Monitor::new(
@@ -163,6 +166,18 @@ impl<'a> Training<'a> {
         }
         monitor.finish();
         Ok(Outcome::Complete)
+    }
+
+    fn open_metrics(&self, path: &Path) -> std::io::Result<MetricsFile> {
+        let metrics = MetricsFile::continue_after(path, self.step)?;
+        let directory = self.setting.directory;
+        if self.setting.experiment.run.tensorboard {
+            let started = directory.record().map_or(0, |record| record.started);
+            metrics.with_events(started)
+        } else {
+            EventFile::remove(directory.path());
+            Ok(metrics)
+        }
     }
 
     fn train_step(

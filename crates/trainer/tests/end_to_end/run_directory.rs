@@ -35,6 +35,7 @@ fn a_finished_run_has_all_its_files() {
         "checkpoints",
         "config.toml",
         "eval.json",
+        "events.out.tfevents.trainer",
         "metrics.jsonl",
         "run.json",
         "tokenizer.json",

@@ -16,7 +16,7 @@ pub struct RunConfig {
     pub directory: PathBuf,
     /// Where to compute.
     pub device: DeviceRequest,
-    /// Whether metrics are written for TensorBoard too. Runs from before this key have none.
+    /// Whether metrics are written for `TensorBoard` too. Runs from before this key have none.
     #[serde(default = "yes")]
     pub tensorboard: bool,
 }

@@ -103,7 +103,7 @@ impl MetricsFile {
         })
     }
 
-    /// Writes a TensorBoard event file too, beside this one: first what is in it, then what comes. `started` is the
+    /// Writes a `TensorBoard` event file too, beside this one: first what is in it, then what comes. `started` is the
     /// run's, in seconds since 1970.
     ///
     /// # Errors

@@ -6,7 +6,7 @@
 //!     run.json          state, device, versions, commit, times
 //!     tokenizer.json    the tokenizer itself; for the byte tokenizer, an equivalent one
 //!     metrics.jsonl     a line a step, a line a validation
-//!     events.out.tfevents.trainer   the same for TensorBoard
+//!     events.out.tfevents.trainer   the same for `TensorBoard`
 //!     checkpoints/      the last ones and the best
 //!     eval.json         the long-context evaluation
 //!     trainer.log       tracing

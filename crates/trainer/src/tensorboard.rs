@@ -1,4 +1,4 @@
-//! A run's curves as a TensorBoard event file, beside `metrics.jsonl` and made from it.
+//! A run's curves as a `TensorBoard` event file, beside `metrics.jsonl` and made from it.
 //!
 //! An event file is a sequence of records: length (u64, little endian), its checksum, the bytes, their
 //! checksum. The bytes are an `Event` in protobuf's wire format; of its fields we write `wall_time` (1, double),
@@ -11,7 +11,7 @@ use std::path::Path;
 
 use crate::metrics::Line;
 
-/// TensorBoard looks for `tfevents` in names.
+/// `TensorBoard` looks for `tfevents` in names.
 const NAME: &str = "events.out.tfevents.trainer";
 
 /// The open file.

@@ -26,13 +26,16 @@ fn examples(decoder: &Decoder) -> Examples {
     Examples {
         inputs: to_device(&inputs, &device),
         targets: Tensor::from_data(TensorData::new(targets, [2 * LENGTH]), &device),
+        rows: None,
     }
 }
 
 const MEAN: f64 = 1.0 / (2 * LENGTH) as f64;
 
 fn loss(decoder: &Decoder, execution: Execution) -> Tensor<1> {
-    let Examples { inputs, targets } = examples(decoder);
+    let Examples {
+        inputs, targets, ..
+    } = examples(decoder);
     let positions = decoder.positions(LENGTH, &decoder.device());
     let hidden = decoder.hidden_states(inputs, &positions, execution);
     decoder.loss(hidden, targets, MEAN, execution)

@@ -6,10 +6,13 @@
 mod checkpoint;
 mod cli;
 mod compare;
+mod data;
 mod device;
 mod error;
+mod examples;
 mod learner;
 mod logging;
+mod measurement;
 mod metrics;
 mod monitor;
 mod optimizer;

@@ -1,10 +1,11 @@
 //! `trainer compare RUNS..`: which encoding is better at which context length, by how much, and how sure.
 //!
-//! Reading order: `study` (the runs), `effects` (the statistics), `words` (the sentence), `tables`, `charts`,
+//! Reading order: `study` (the runs), `measure` (what of them is compared), `effects` (the statistics), `words` (the sentence), `tables`, `charts`,
 //! `page`.
 
 mod charts;
 mod effects;
+mod measure;
 mod page;
 mod study;
 mod tables;
@@ -46,8 +47,15 @@ pub fn compare(request: &Request) -> Result<(), TrainerError> {
     let outcomes =
         outcomes(&study).map_err(|error| TrainerError::NothingToCompare(error.to_string()))?;
     screen::say(words::headline(&study, &outcomes));
-    for table in tables::all(&study, &outcomes) {
-        screen::say(format_args!("\n{}", table.to_text().trim_end()));
+    for number in 0..study.measures.len() {
+        if number > 0 {
+            let title = study.measures[number].title();
+            let finding = words::finding(&study, number, &outcomes);
+            screen::say(format_args!("\n{title}. {finding}"));
+        }
+        for (_, table) in tables::of(&study, number, &outcomes) {
+            screen::say(format_args!("\n{}", table.to_text().trim_end()));
+        }
     }
     for note in words::caveats(&study, &outcomes) {
         screen::say(format_args!("\n{note}"));
@@ -65,14 +73,13 @@ pub fn compare(request: &Request) -> Result<(), TrainerError> {
 
 fn write_files(folder: &Path, study: &Study, outcomes: &[Outcome]) -> Result<(), TrainerError> {
     fs::create_dir_all(folder).map_err(TrainerError::io(folder))?;
-    for (name, table) in ["perplexity", "difference"]
-        .into_iter()
-        .zip(tables::all(study, outcomes))
-    {
-        write_table(folder, name, &table)?;
+    for number in 0..study.measures.len() {
+        for (name, table) in tables::of(study, number, outcomes) {
+            write_table(folder, &name, &table)?;
+        }
     }
     for (name, chart) in charts::all(study, outcomes) {
-        write_chart(folder, name, chart.as_ref())?;
+        write_chart(folder, &name, chart.as_ref())?;
     }
     Ok(())
 }
@@ -83,16 +90,14 @@ fn write_table(folder: &Path, name: &str, table: &Table) -> Result<(), TrainerEr
         ("md", table.to_markdown()),
         ("tex", table.to_latex()),
     ] {
-        write(
-            &folder.join(name).with_extension(extension),
-            text.as_bytes(),
-        )?;
+        write(&folder.join(format!("{name}.{extension}")), text.as_bytes())?;
     }
     Ok(())
 }
 
 fn write_chart(folder: &Path, name: &str, chart: &dyn Chart) -> Result<(), TrainerError> {
-    let path = |extension: &str| folder.join(name).with_extension(extension);
+    // Not `with_extension`: a name may have a dot of its own.
+    let path = |extension: &str| folder.join(format!("{name}.{extension}"));
     let png = chart
         .to_png(Theme::Light, PNG_SCALE)
         .map_err(|error| TrainerError::io(&path("png"))(std::io::Error::other(error)))?;

@@ -77,7 +77,11 @@ fn write_files(folder: &Path, study: &Study, outcomes: &[Outcome]) -> Result<(),
     Ok(())
 }
 
-fn write_table(folder: &Path, name: &str, table: &Table) -> Result<(), TrainerError> {
+/// Writes a table in every format.
+///
+/// # Errors
+/// If a file cannot be written.
+pub fn write_table(folder: &Path, name: &str, table: &Table) -> Result<(), TrainerError> {
     for (extension, text) in [
         ("csv", table.to_csv()),
         ("md", table.to_markdown()),
@@ -91,7 +95,11 @@ fn write_table(folder: &Path, name: &str, table: &Table) -> Result<(), TrainerEr
     Ok(())
 }
 
-fn write_chart(folder: &Path, name: &str, chart: &dyn Chart) -> Result<(), TrainerError> {
+/// Writes a chart in every format.
+///
+/// # Errors
+/// If it cannot be drawn or a file cannot be written.
+pub fn write_chart(folder: &Path, name: &str, chart: &dyn Chart) -> Result<(), TrainerError> {
     let path = |extension: &str| folder.join(name).with_extension(extension);
     let png = chart
         .to_png(Theme::Light, PNG_SCALE)
@@ -101,6 +109,10 @@ fn write_chart(folder: &Path, name: &str, chart: &dyn Chart) -> Result<(), Train
     write(&path("csv"), chart.to_csv().as_bytes())
 }
 
-fn write(path: &Path, bytes: &[u8]) -> Result<(), TrainerError> {
+/// Writes a file.
+///
+/// # Errors
+/// If the file system refuses.
+pub fn write(path: &Path, bytes: &[u8]) -> Result<(), TrainerError> {
     fs::write(path, bytes).map_err(TrainerError::io(path))
 }

@@ -26,6 +26,7 @@ mod speed;
 mod sweep;
 mod table;
 mod tensorboard;
+mod theory;
 mod throughput;
 mod training;
 
@@ -98,6 +99,7 @@ fn dispatch(cli: Cli) -> Result<(), TrainerError> {
             jobs: arguments.jobs.map(NonZeroUsize::get),
             retry: arguments.retry,
         }),
+        Some(Command::Theory(arguments)) => theory::theory(&arguments.request()),
         None => run::train(&Request {
             overrides: cli.train.all_overrides(),
             dry_run: cli.train.dry_run,

@@ -84,7 +84,11 @@ fn write_files(folder: &Path, study: &Study, outcomes: &[Outcome]) -> Result<(),
     Ok(())
 }
 
-fn write_table(folder: &Path, name: &str, table: &Table) -> Result<(), TrainerError> {
+/// Writes a table in every format.
+///
+/// # Errors
+/// If a file cannot be written.
+pub fn write_table(folder: &Path, name: &str, table: &Table) -> Result<(), TrainerError> {
     for (extension, text) in [
         ("csv", table.to_csv()),
         ("md", table.to_markdown()),
@@ -95,7 +99,11 @@ fn write_table(folder: &Path, name: &str, table: &Table) -> Result<(), TrainerEr
     Ok(())
 }
 
-fn write_chart(folder: &Path, name: &str, chart: &dyn Chart) -> Result<(), TrainerError> {
+/// Writes a chart in every format.
+///
+/// # Errors
+/// If it cannot be drawn or a file cannot be written.
+pub fn write_chart(folder: &Path, name: &str, chart: &dyn Chart) -> Result<(), TrainerError> {
     // Not `with_extension`: a name may have a dot of its own.
     let path = |extension: &str| folder.join(format!("{name}.{extension}"));
     let png = chart
@@ -106,6 +114,10 @@ fn write_chart(folder: &Path, name: &str, chart: &dyn Chart) -> Result<(), Train
     write(&path("csv"), chart.to_csv().as_bytes())
 }
 
-fn write(path: &Path, bytes: &[u8]) -> Result<(), TrainerError> {
+/// Writes a file.
+///
+/// # Errors
+/// If the file system refuses.
+pub fn write(path: &Path, bytes: &[u8]) -> Result<(), TrainerError> {
     fs::write(path, bytes).map_err(TrainerError::io(path))
 }

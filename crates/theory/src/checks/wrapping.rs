@@ -98,7 +98,10 @@ pub(super) fn find_dense(subject: &Subject) -> Finding {
     let dirichlet = looks
         .iter()
         .all(|look| look.nearest <= TAU / (look.count as f64 + 1.0));
-    let closing = looks.windows(2).all(|pair| pair[1].gap < pair[0].gap);
+    // By more than rounding: commensurate angles leave the same gaps for ever.
+    let closing = looks
+        .windows(2)
+        .all(|pair| pair[1].gap < 0.99 * pair[0].gap);
     let list = |of: fn(&Wrapping) -> String| looks.iter().map(of).collect::<Vec<_>>().join(", ");
     Finding::of(
         dirichlet && closing,

@@ -18,3 +18,4 @@ mod resume;
 mod run_directory;
 mod signals;
 mod sweep;
+mod theory;

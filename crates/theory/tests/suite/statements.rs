@@ -42,7 +42,7 @@ fn rotary_statements_hold_for_rotary_encodings() {
         ("prope_reversed", 0.75),
         ("rope_partial", 0.75),
     ] {
-        let subject = subject(kind, 64, 1e4, fraction, 2048);
+        let subject = subject(kind, 64, 1e4, fraction, 1024);
         for name in ROTARY {
             assert_verdict(&subject, name, Verdict::Holds);
         }
@@ -60,7 +60,7 @@ fn rotary_statements_hold_for_rotary_encodings() {
 #[test]
 fn without_rotation_they_say_nothing() {
     for kind in ["nope", "nope_scaled"] {
-        let subject = subject(kind, 64, 1e4, 0.0, 2048);
+        let subject = subject(kind, 64, 1e4, 0.0, 1024);
         for name in ROTARY.into_iter().filter(|name| *name != "Proposition 3.2") {
             assert_verdict(&subject, name, Verdict::NotApplicable);
         }

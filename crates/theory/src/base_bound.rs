@@ -1,4 +1,4 @@
-//! Which base a context needs: Men et al. 2024 (NeurIPS), "Base of RoPE Bounds Context Length", arXiv:2405.14591.
+//! Which base a context needs: Men et al. 2024, "Base of `RoPE` Bounds Context Length", arXiv:2405.14591.
 //!
 //! For keys alike to the query against random ones, the expected advantage at distance `m` is proportional to
 //! `B_m = Σ cos(m g_i)` over the pairs. Where it is negative, what is alike gets *less* attention.

@@ -50,7 +50,10 @@ const MOST: f64 = 2e6;
 
 /// The fastest pair after 1, 10, 100, 1000 turns, as far as that can be computed.
 fn looks(subject: &Subject) -> Result<Vec<Wrapping>, Finding> {
-    let Some(wavelength) = subject.rotation().and_then(|s| s.shortest_wavelength()) else {
+    let Some(wavelength) = subject
+        .rotation()
+        .and_then(positional::Spectrum::shortest_wavelength)
+    else {
         return Err(Finding::not_applicable("nothing rotates"));
     };
     let counts = TURNS.map(|turns| (turns * wavelength).ceil());

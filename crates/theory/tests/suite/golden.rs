@@ -162,7 +162,7 @@ fn smallest_bases() {
     }
 }
 
-/// Men et al. 2024, table of their smallest bases, head_dim 128, and their fit to it.
+/// Men et al. 2024, table of their smallest bases, 128 coordinates a head, and their fit to it.
 #[test]
 fn the_quoted_bases_are_found_again() {
     for (context, quoted) in [(4096, 2.7e4), (8192, 8.4e4)] {

@@ -53,8 +53,8 @@ fn a_config_has_every_kind_of_layer_once() {
     workspace
         .trainer(&["theory", "run.toml", "--files", "files"])
         .exits(0)
-        .says("0.75-RoPE, θ=10000: head_dim 8, context 32 tokens")
-        .says("RoPE, θ=10000: head_dim 8, context 16 tokens");
+        .says("0.75-RoPE, θ=10000: head_dim 16, context 32 tokens")
+        .says("RoPE, θ=10000: head_dim 16, context 16 tokens");
     assert!(!workspace.read("files/local/decay.csv").is_empty());
     assert!(!workspace.read("files/global/decay.csv").is_empty());
 }

@@ -24,7 +24,9 @@ impl<'a> Query<'a> {
     ) -> Self {
         let scale = encoding.logit_scale(position);
         let mut vector = rotated(encoding, vector, position);
-        vector.iter_mut().for_each(|x| *x *= scale);
+        for x in &mut vector {
+            *x *= scale;
+        }
         Self {
             encoding,
             head,

@@ -8,7 +8,7 @@
 //! [`PositionalEncoding`](positional::PositionalEncoding) and nothing looks at the kind, so an encoding that
 //! is added to `positional` is covered here at once.
 //!
-//! The paper is Barbero et al. 2025 (ICLR), "Round and Round We Go! What makes Rotary Positional Encodings
+//! The paper is Barbero et al. 2025, "Round and Round We Go! What makes Rotary Positional Encodings
 //! useful?", arXiv:2410.06205. `docs/theory.md` states everything in words.
 //!
 //! ```

@@ -90,8 +90,8 @@ static STATEMENTS: [(Check, Find); 9] = [
         statement(
             "High is cheap",
             "Barbero et al. 2025, section 5",
-            "The fastest quarter of the pairs needs the shortest vectors for that, the slowest the longest.",
-            "another order of the norms",
+            "The fastest quarter of the pairs needs shorter vectors for that than the slowest quarter.",
+            "the same or the larger norm for the fastest quarter",
         ),
         positional_head::find_cheapest,
     ),

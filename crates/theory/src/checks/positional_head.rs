@@ -133,7 +133,7 @@ pub(super) fn find_cheapest(subject: &Subject) -> Finding {
     ];
     let order = norms.map(|norm| norm.unwrap_or(f64::INFINITY));
     Finding::of(
-        order[0] <= order[1] && order[1] <= order[2],
+        order[0] < order[2],
         format!(
             "‖ψ‖² for the weight 0.99: fastest {quarter} pairs {}, all {} rotating {}, slowest {quarter} {}; the fastest alone {}",
             shown(norms[0]),

@@ -50,7 +50,10 @@ const MOST: f64 = 2e6;
 
 /// The fastest pair after 1, 10, 100, 1000 turns, as far as that can be computed.
 fn looks(subject: &Subject) -> Result<Vec<Wrapping>, Finding> {
-    let Some(wavelength) = subject.rotation().and_then(|s| s.shortest_wavelength()) else {
+    let Some(wavelength) = subject
+        .rotation()
+        .and_then(positional::Spectrum::shortest_wavelength)
+    else {
         return Err(Finding::not_applicable("nothing rotates"));
     };
     let counts = TURNS.map(|turns| (turns * wavelength).ceil());
@@ -98,7 +101,10 @@ pub(super) fn find_dense(subject: &Subject) -> Finding {
     let dirichlet = looks
         .iter()
         .all(|look| look.nearest <= TAU / (look.count as f64 + 1.0));
-    let closing = looks.windows(2).all(|pair| pair[1].gap < pair[0].gap);
+    // By more than rounding: commensurate angles leave the same gaps for ever.
+    let closing = looks
+        .windows(2)
+        .all(|pair| pair[1].gap < 0.99 * pair[0].gap);
     let list = |of: fn(&Wrapping) -> String| looks.iter().map(of).collect::<Vec<_>>().join(", ");
     Finding::of(
         dirichlet && closing,

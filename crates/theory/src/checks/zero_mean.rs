@@ -63,8 +63,12 @@ pub(super) fn find(subject: &Subject) -> Finding {
         })
     });
     let worst = found.iter().map(|m| m.z.abs()).fold(0.0, f64::max);
-    let scale = spectrum.amplitude().powi(2) * encoding.logit_scale(subject.last().max(5000));
-    let spreads = found.map(|m| m.deviation / (size as f64).sqrt() / scale);
+    let mut spreads = [0.0; DISTANCES.len()];
+    for ((spread, found), distance) in spreads.iter_mut().zip(&found).zip(DISTANCES) {
+        let scale = encoding.logit_scale(subject.last().max(distance));
+        let expected = (size as f64).sqrt() * scale * spectrum.amplitude().powi(2);
+        *spread = found.deviation / expected;
+    }
     let least = spreads.iter().copied().fold(f64::INFINITY, f64::min);
     let most = spreads.iter().copied().fold(0.0, f64::max);
     // Two coordinates have heavy tails: the spread of their spread is 5% at 2000 draws.

@@ -19,3 +19,4 @@ mod run_directory;
 mod signals;
 mod sweep;
 mod tasks;
+mod theory;

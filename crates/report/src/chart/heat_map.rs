@@ -32,6 +32,7 @@ pub struct HeatMap {
     decimals: usize,
     range: Option<(f64, f64)>,
     centre: Option<f64>,
+    row_height: Option<f64>,
 }
 
 impl HeatMap {
@@ -59,6 +60,7 @@ impl HeatMap {
             decimals: 2,
             range: None,
             centre: None,
+            row_height: None,
         }
     }
 
@@ -98,6 +100,14 @@ impl HeatMap {
     #[must_use]
     pub fn diverging(mut self, centre: f64) -> Self {
         self.centre = Some(centre);
+        self
+    }
+
+    /// Height of a row in pixels, from 3 on, instead of one that suits the number of rows. Names of rows lower
+    /// than a line of text stand beside every so-many-th row.
+    #[must_use]
+    pub fn row_height(mut self, pixels: f64) -> Self {
+        self.row_height = Some(pixels);
         self
     }
 
@@ -236,7 +246,10 @@ impl HeatMap {
             .collect();
         let left = widest(row_lines.iter().flatten()) + 8.0;
         let most_lines = row_lines.iter().map(Vec::len).max().unwrap_or(1);
-        let row_height = if self.rows.len() <= 24 {
+        let asked = self.row_height.filter(|height| height.is_finite());
+        let row_height = if let Some(height) = asked {
+            height.clamp(3.0, 200.0)
+        } else if self.rows.len() <= 24 {
             (most_lines as f64 * line_height(TICK_SIZE) + 6.0).max(32.0)
         } else {
             (760.0 / self.rows.len() as f64).max(4.0)

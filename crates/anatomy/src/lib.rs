@@ -35,7 +35,7 @@ pub use error::AnatomyError;
 pub use frequency_use::{FrequencyUse, LayerUse, frequency_use};
 pub use heads::{FURTHEST_BACK, HeadScores, Kind, best, head_scores};
 pub use maps::{AttentionMap, attention_maps};
-pub use pictures::{Figure, Part, parts};
+pub use pictures::{Figure, Part, Piece, parts};
 pub use random_tokens::repeated_segments;
 pub use sample::{LEAST_TOKENS, Sample};
 pub use separation::{Separation, separations};

@@ -20,16 +20,23 @@ pub struct Figure {
     pub detail: bool,
 }
 
+/// What a part shows.
+#[expect(clippy::large_enum_variant, reason = "a few dozen a page")]
+pub enum Piece {
+    /// A chart.
+    Figure(Figure),
+    /// A table, with a name for its file.
+    Table(String, Table),
+}
+
 /// A part of the page.
 pub struct Part {
     /// Its heading.
     pub heading: String,
     /// What it is about.
     pub intro: String,
-    /// Its charts.
-    pub figures: Vec<Figure>,
-    /// Its tables, with names for their files.
-    pub tables: Vec<(String, Table)>,
+    /// Its charts and tables in their order.
+    pub pieces: Vec<Piece>,
 }
 
 impl Part {
@@ -37,9 +44,12 @@ impl Part {
         Self {
             heading: heading.to_owned(),
             intro: intro.into(),
-            figures: Vec::new(),
-            tables: Vec::new(),
+            pieces: Vec::new(),
         }
+    }
+
+    fn table(&mut self, name: &str, table: Table) {
+        self.pieces.push(Piece::Table(name.to_owned(), table));
     }
 
     fn figure(&mut self, name: impl Into<String>, chart: impl Chart + 'static, caption: &str) {
@@ -51,25 +61,42 @@ impl Part {
     }
 
     fn push(&mut self, name: String, chart: impl Chart + 'static, caption: &str, detail: bool) {
-        self.figures.push(Figure {
+        self.pieces.push(Piece::Figure(Figure {
             name,
             chart: Box::new(chart),
             caption: caption.to_owned(),
             detail,
-        });
+        }));
     }
 
-    /// The part as a section of a page.
+    /// Its charts.
+    pub fn figures(&self) -> impl Iterator<Item = &Figure> {
+        self.pieces.iter().filter_map(|piece| match piece {
+            Piece::Figure(figure) => Some(figure),
+            Piece::Table(..) => None,
+        })
+    }
+
+    /// Its tables with the names of their files.
+    pub fn tables(&self) -> impl Iterator<Item = (&str, &Table)> {
+        self.pieces.iter().filter_map(|piece| match piece {
+            Piece::Figure(_) => None,
+            Piece::Table(name, table) => Some((name.as_str(), table)),
+        })
+    }
+
+    /// The part as a section of a page: what is shown only when asked for comes last.
     pub fn section(&self) -> Section {
         let mut section = Section::new(&self.heading).prose(&self.intro);
-        for (_, table) in &self.tables {
-            section = section.table(table.clone());
-        }
         let block = |figure: &Figure| Block::chart(figure.chart.as_ref(), &figure.caption);
-        for figure in self.figures.iter().filter(|figure| !figure.detail) {
-            section = section.block(block(figure));
+        for piece in &self.pieces {
+            section = match piece {
+                Piece::Table(_, table) => section.table(table.clone()),
+                Piece::Figure(figure) if figure.detail => section,
+                Piece::Figure(figure) => section.block(block(figure)),
+            };
         }
-        for figure in self.figures.iter().filter(|figure| figure.detail) {
+        for figure in self.figures().filter(|figure| figure.detail) {
             section = section.details(figure.chart.title(), [block(figure)]);
         }
         section
@@ -265,7 +292,7 @@ fn heads(anatomy: &Anatomy) -> Part {
          taken on random tokens repeated once, where only a head that looks for the earlier copy of a token can know what \
          follows. `docs/anatomy.md` defines each.",
     );
-    part.tables.push(("heads".to_owned(), ranking(anatomy)));
+    part.table("heads", ranking(anatomy));
     if anatomy.heads.len() <= 40 {
         let chart = HeatMap::new(
             "Scores of all heads",
@@ -445,7 +472,7 @@ fn positional(anatomy: &Anatomy) -> Part {
             Cell::number(100.0 * faster / total),
         ]);
     }
-    part.tables.push(("margins".to_owned(), table));
+    part.table("margins", table);
     let columns: Vec<Vec<f64>> = anatomy
         .shares
         .iter()
@@ -522,7 +549,7 @@ fn classes(anatomy: &Anatomy) -> Part {
     if shown.is_empty() {
         return part;
     }
-    part.tables.push(("classes".to_owned(), table));
+    part.table("classes", table);
     let columns: Vec<Vec<f64>> = shown.iter().map(|s| s.by_pair.clone()).collect();
     let rows = columns.iter().map(Vec::len).max().unwrap_or(0);
     let chart = HeatMap::new(
@@ -599,7 +626,14 @@ fn ablation(anatomy: &Anatomy) -> Part {
             "Where in the model the band is needed.",
         );
     }
-    part.tables.push(("probes".to_owned(), probes(anatomy)));
+    part.table(
+        "probes_removed",
+        probes(anatomy, "A band removed", &ablation.removed),
+    );
+    part.table(
+        "probes_unrotated",
+        probes(anatomy, "A band unrotated", &ablation.unrotated),
+    );
     for of_layer in &ablation.heads {
         let layer = of_layer.layer;
         let heads = (0..of_layer.removed.len()).map(|head| head.to_string());
@@ -687,35 +721,20 @@ fn damage_map(
     .decimals(3)
 }
 
-fn probes(anatomy: &Anatomy) -> Table {
-    let ablation = &anatomy.ablation;
-    let (layer, of_layer) = ablation.previous_head;
+fn probes(anatomy: &Anatomy, what: &str, damages: &[Damage]) -> Table {
     let mut table = Table::new(format!(
-        "A band removed in all layers: the text, and random segments repeated (without ablation: loss {:.3}, second copy {:.3}, \
-         attention of {} to the token before {:.3})",
-        ablation.baseline.loss,
-        ablation.baseline.second_copy,
-        head(layer, of_layer),
-        ablation.baseline.previous
+        "{what} in all layers, differences from no ablation"
     ))
     .column(Column::left("band, wavelength in tokens"))
-    .column(Column::number("loss", 3))
+    .column(Column::number("loss of the text", 3))
     .column(Column::number("loss of the second copy", 3))
-    .column(Column::number("attention to the token before", 3))
-    .column(Column::number("unrotated: loss", 3))
-    .column(Column::number("second copy", 3))
-    .column(Column::number("token before", 3));
-    for (index, (removed, unrotated)) in
-        ablation.removed.iter().zip(&ablation.unrotated).enumerate()
-    {
+    .column(Column::number("attention to the token before", 3));
+    for (index, damage) in damages.iter().enumerate() {
         table = table.row([
             Cell::text(band_label(anatomy, index)),
-            Cell::number(removed.loss),
-            Cell::number(removed.second_copy),
-            Cell::number(removed.previous),
-            Cell::number(unrotated.loss),
-            Cell::number(unrotated.second_copy),
-            Cell::number(unrotated.previous),
+            Cell::number(damage.loss),
+            Cell::number(damage.second_copy),
+            Cell::number(damage.previous),
         ]);
     }
     table

@@ -23,6 +23,8 @@ pub struct Separation {
     pub by_pair: Vec<f64>,
     /// Queries that have keys of both sorts.
     pub queries: usize,
+    /// Keys of the class in the text.
+    pub keys: usize,
 }
 
 impl Separation {
@@ -32,8 +34,8 @@ impl Separation {
     }
 }
 
-/// Queries that a class needs for its means to mean something.
-const LEAST_QUERIES: usize = 32;
+/// Keys that a class needs for its means to mean something.
+const LEAST_KEYS: usize = 6;
 
 /// Every head's separation of every class over `sample`, in logits. `<bos>` is left out of the other keys of all
 /// other classes. Classes that the text hardly has are left out.
@@ -57,7 +59,7 @@ pub fn separations(
     }
     let mut found: Vec<Separation> = sums
         .into_iter()
-        .filter(|separation| separation.queries >= LEAST_QUERIES)
+        .filter(|one| one.queries > 0 && (one.keys >= LEAST_KEYS || one.class == CLASSES[0]))
         .collect();
     for separation in &mut found {
         let queries = separation.queries as f64;
@@ -98,6 +100,7 @@ impl Observer for Separations {
                         class: CLASSES[class].to_owned(),
                         by_pair: vec![0.0; host.pairs()],
                         queries: 0,
+                        keys: 0,
                     });
                 }
                 self.add(&host, class, &mut sums[index]);
@@ -119,6 +122,7 @@ impl Separations {
             if self.classes[i][class] {
                 add(&mut members.0, host.key(i, head));
                 members.1 += 1;
+                separation.keys += 1;
             } else if !is_bos {
                 add(&mut others.0, host.key(i, head));
                 others.1 += 1;

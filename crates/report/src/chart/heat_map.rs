@@ -415,18 +415,20 @@ fn draw_row_names(drawing: &mut Drawing, grid: &Grid) {
     let most_lines = grid.row_lines.iter().map(Vec::len).max().unwrap_or(1);
     let needed = most_lines as f64 * line_height(TICK_SIZE);
     let stride = (needed / grid.row_height).ceil().max(1.0) as usize;
+    let mut taken = f64::NEG_INFINITY;
     for (row, lines) in grid.row_lines.iter().enumerate().step_by(stride) {
         let cell = grid.cell(row, 0);
         let height = lines.len() as f64 * line_height(TICK_SIZE);
-        let middle = f64::midpoint(cell.top, cell.bottom);
+        // A name higher than its row keeps off what is above and below the rows.
+        let top = (f64::midpoint(cell.top, cell.bottom) - height / 2.0)
+            .min(grid.area.bottom + 3.0 - height)
+            .max(grid.area.top - 3.0);
+        if top < taken {
+            continue;
+        }
+        taken = top + height;
         let font = font(TICK_SIZE, Ink::Text, Anchor::End);
-        draw_lines(
-            drawing,
-            grid.area.left - 8.0,
-            middle - height / 2.0,
-            font,
-            lines,
-        );
+        draw_lines(drawing, grid.area.left - 8.0, top, font, lines);
     }
 }
 

@@ -9,7 +9,7 @@ mod texts;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use ::anatomy::{Anatomy, Budget, Source};
+use ::anatomy::{Anatomy, Budget, Part, Source};
 use experiment::DeviceRequest;
 use fused::Workers;
 use indicatif::{ProgressBar, ProgressStyle};
@@ -80,7 +80,7 @@ pub fn anatomy(request: &Request) -> Result<(), TrainerError> {
     let found = found?;
     screen::say(found.headline());
     let parts = ::anatomy::parts(&found);
-    for (_, table) in parts.iter().flat_map(|part| &part.tables) {
+    for (_, table) in parts.iter().flat_map(Part::tables) {
         screen::say(format_args!("\n{}", table.to_text().trim_end()));
     }
     if let Some(path) = &request.html {
@@ -117,18 +117,14 @@ fn bar() -> ProgressBar {
     ProgressBar::new(1).with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
 }
 
-fn write_files(
-    folder: &Path,
-    found: &Anatomy,
-    parts: &[::anatomy::Part],
-) -> Result<(), TrainerError> {
+fn write_files(folder: &Path, found: &Anatomy, parts: &[Part]) -> Result<(), TrainerError> {
     fs::create_dir_all(folder).map_err(TrainerError::io(folder))?;
     let json = folder.join("anatomy.json");
     let text =
         serde_json::to_string(found).map_err(|error| TrainerError::io(&json)(error.into()))?;
     write(&json, (text + "\n").as_bytes())?;
     for part in parts {
-        for (name, table) in &part.tables {
+        for (name, table) in part.tables() {
             write(
                 &folder.join(name).with_extension("csv"),
                 table.to_csv().as_bytes(),
@@ -138,7 +134,7 @@ fn write_files(
                 table.to_markdown().as_bytes(),
             )?;
         }
-        for figure in &part.figures {
+        for figure in part.figures() {
             let path = |extension: &str| folder.join(&figure.name).with_extension(extension);
             let png = figure
                 .chart

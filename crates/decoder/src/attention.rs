@@ -8,6 +8,7 @@ use crate::block::RmsNorm;
 use crate::config::{DecoderConfig, LayerKind};
 use crate::execution::{Execution, Kernels};
 use crate::init::Initializer;
+use crate::observation::AttentionInputs;
 use crate::positions::KindPositions;
 
 /// Projections of one attention layer; weights are `[in, out]`.
@@ -109,7 +110,7 @@ impl Attention {
         let q = apply(self.q_norm.as_ref(), q, execution);
         let q = place_queries(q, positions, execution);
         let k = apply(self.k_norm.as_ref(), k, execution);
-        let k = rotate_at(k, positions, execution);
+        let k = place_keys(k, positions, execution);
         let mixed = self.mix(q, k, v, positions, execution); // [B, T, H*D] as [N, H*D]
         execution.linear(mixed, self.o_proj.val())
     }
@@ -125,6 +126,17 @@ impl Attention {
     ) -> Tensor<2> {
         let [batch, length, heads, head_dim] = q.dims();
         let flat = [batch * length, heads * head_dim];
+        if let Some(tap) = &positions.tap {
+            let inputs = AttentionInputs {
+                q: &q,
+                k: &k,
+                v: &v,
+                scale: self.shape.query_scale,
+                softcap: self.shape.softcap,
+                positions,
+            };
+            tap.observer.attention(tap.layer, &inputs);
+        }
         let attention = fused::Attention {
             scale: self.shape.query_scale as f32,
             softcap: self.shape.softcap.map(|cap| cap as f32),
@@ -235,14 +247,33 @@ fn apply(norm: Option<&RmsNorm>, x: Tensor<4>, execution: Execution) -> Tensor<4
     }
 }
 
-/// Rotation, and the encoding's own factor of the queries.
+/// Rotation, the encoding's own factor of the queries, and what an intervention takes out of them.
 fn place_queries(q: Tensor<4>, positions: &KindPositions, execution: Execution) -> Tensor<4> {
     let length = q.dims()[1];
+    let before = positions.tap.as_ref().map(|tap| (tap, q.clone()));
     let q = rotate_at(q, positions, execution);
-    match &positions.query_scale {
+    let q = match &positions.query_scale {
         Some(scale) => q * scale.clone().narrow(1, 0, length),
         None => q,
+    };
+    let q = match &positions.mask {
+        Some(mask) => q * mask.clone(),
+        None => q,
+    };
+    if let Some((tap, before)) = before {
+        tap.observer.queries(tap.layer, &before, &q);
     }
+    q
+}
+
+/// Rotation of the keys.
+fn place_keys(k: Tensor<4>, positions: &KindPositions, execution: Execution) -> Tensor<4> {
+    let before = positions.tap.as_ref().map(|tap| (tap, k.clone()));
+    let k = rotate_at(k, positions, execution);
+    if let Some((tap, before)) = before {
+        tap.observer.keys(tap.layer, &before, &k);
+    }
+    k
 }
 
 /// Rotates `x` `[B, T, heads, D]`, position by position, in the half-split pairing (i, i + D/2).
@@ -266,4 +297,79 @@ fn rotate_at(x: Tensor<4>, positions: &KindPositions, execution: Execution) -> T
         ],
         3,
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use burn::tensor::{Device, TensorData};
+    use positional::EncodingConfig;
+
+    use super::*;
+    use crate::config::LayerKind;
+    use crate::precision::Precision;
+    use crate::{Decoder, preset};
+
+    fn wave(heads: usize, phase: f32) -> Tensor<4> {
+        let shape = [2, 13, heads, 8];
+        let values: Vec<f32> = (0..2 * 13 * heads * 8)
+            .map(|i| 1.3 * (0.37 * i as f32 + phase).sin())
+            .collect();
+        Tensor::from_data(TensorData::new(values, shape), &Device::flex())
+    }
+
+    /// With bias, window and soft-cap: what an observer is shown is what the values are mixed with.
+    #[test]
+    fn observed_weights_mix_values_as_attention_does() {
+        let mut config = preset("micro").expect("a preset");
+        (config.num_attention_heads, config.num_key_value_heads) = (4, 2);
+        let alibi = LayerKind::local(5, EncodingConfig::new("alibi"));
+        config.layers = [("global".to_owned(), alibi)].into();
+        config.pattern = vec!["global".to_owned()];
+        let decoder = Decoder::new(config, 1, &Device::flex()).expect("valid");
+        let positions = decoder.positions(13, &Device::flex());
+        let positions = positions.layer(0, "global");
+        let (q, k, v) = (wave(4, 0.1), wave(2, 0.7), wave(2, 1.9));
+        let logits = Logits {
+            scale: 0.6,
+            softcap: Some(2.0),
+        };
+        let execution = Execution {
+            precision: Precision::F32,
+            kernels: Kernels::Plain,
+            fused_attention: false,
+            query_chunk: 13,
+        };
+        let mixed = attend(
+            q.clone(),
+            k.clone(),
+            v.clone(),
+            logits,
+            positions,
+            execution,
+        );
+        let inputs = AttentionInputs {
+            q: &q,
+            k: &k,
+            v: &v,
+            scale: logits.scale,
+            softcap: logits.softcap,
+            positions,
+        };
+        let repeated = v
+            .clone()
+            .reshape([2, 13, 2, 1, 8])
+            .expand([2, 13, 2, 2, 8])
+            .reshape([2, 13, 4, 8])
+            .swap_dims(1, 2); // [B, H, T, D]
+        let rows = inputs.weights(4).map(|chunk| {
+            let v = repeated
+                .clone()
+                .narrow(2, chunk.keys.start, chunk.keys.len());
+            chunk.weights.matmul(v).swap_dims(1, 2) // [B, Q, H, D]
+        });
+        let observed = Tensor::cat(rows.collect::<Vec<_>>(), 1);
+        let worst = (observed - mixed).abs().max().into_data();
+        let worst = worst.iter::<f32>().next().expect("a number");
+        assert!(worst < 1e-5, "{worst}");
+    }
 }

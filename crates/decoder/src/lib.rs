@@ -16,7 +16,9 @@ mod execution;
 mod fused_attention;
 mod gradients;
 mod init;
+mod intervention;
 mod model;
+mod observation;
 mod parameters;
 mod positions;
 mod precision;
@@ -27,7 +29,9 @@ pub use cost::StepShape;
 pub use execution::{Execution, Kernels};
 pub use fused_attention::fused_attention_is_right;
 pub use gradients::{Activations, Examples};
+pub use intervention::{Effect, Intervention, InterventionError};
 pub use model::Decoder;
+pub use observation::{AttentionInputs, AttentionWeights, Observer};
 pub use parameters::{
     LoadError, NamedTensor, ParameterMapper, ParameterVisitor, for_each_parameter, load_parameters,
     map_parameters, named_tensors,

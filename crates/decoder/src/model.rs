@@ -14,6 +14,8 @@ use crate::block::{Block, RmsNorm};
 use crate::config::{DecoderConfig, DecoderError};
 use crate::execution::{Execution, Kernels};
 use crate::init::Initializer;
+use crate::intervention::{Intervention, InterventionError};
+use crate::observation::Observer;
 use crate::positions::Positions;
 use crate::precision::Precision;
 
@@ -76,6 +78,33 @@ impl Decoder {
         Positions::new(&self.config, &self.encodings, length, device)
     }
 
+    /// `positions` with `observer` in every layer: it is told what the next passes with them compute, which is
+    /// what they compute without it.
+    #[must_use]
+    pub fn observed(&self, positions: &Positions, observer: &Arc<dyn Observer>) -> Positions {
+        positions.clone().observed(&self.config, observer)
+    }
+
+    /// `positions` with `interventions` in them. Without any, or with none that has pairs, passes with the
+    /// result compute what they compute with `positions`, bit for bit. An intervention that removes pairs
+    /// takes the place of an earlier one in the same layer.
+    ///
+    /// # Errors
+    /// If a layer, head or pair is not there, or [`InterventionError::IdentityOfHeads`].
+    pub fn intervened(
+        &self,
+        positions: &Positions,
+        interventions: &[Intervention],
+    ) -> Result<Positions, InterventionError> {
+        for intervention in interventions {
+            intervention.check(&self.config)?;
+        }
+        let device = self.device();
+        Ok(positions
+            .clone()
+            .intervened(&self.config, &self.encodings, interventions, &device))
+    }
+
     /// Final hidden states `[B*T, C]` of `tokens` `[B, T]`.
     ///
     /// # Panics
@@ -113,7 +142,7 @@ impl Decoder {
         execution: Execution,
     ) -> Tensor<2> {
         let (kind, _) = self.config.layer(layer);
-        self.layers[layer].forward(x, batch, positions.kind(kind), execution)
+        self.layers[layer].forward(x, batch, positions.layer(layer, kind), execution)
     }
 
     /// Final hidden states of the residual stream, both `[N, C]`.

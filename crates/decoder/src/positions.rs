@@ -4,9 +4,11 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
 
 use burn::tensor::{Device, Tensor, TensorData};
-use positional::PositionalEncoding;
+use positional::{PositionalEncoding, Spectrum};
 
 use crate::config::{DecoderConfig, LayerKind};
+use crate::intervention::{self, Intervention};
+use crate::observation::{Observer, Tap};
 
 /// Added to the logit of a key that a query must not see. Finite, because shaders may assume that no
 /// infinity occurs; `exp` of it is exactly 0 in f32.
@@ -19,6 +21,8 @@ pub struct Positions {
     /// Added to the embeddings, `[1, T, C]`; from absolute encodings only.
     pub(crate) absolute: Option<Tensor<3>>,
     kinds: BTreeMap<String, KindPositions>,
+    /// Layers that are observed or intervened in, instead of their kind's tables.
+    layers: BTreeMap<usize, KindPositions>,
 }
 
 /// The tables of one layer kind.
@@ -37,7 +41,11 @@ pub(crate) struct KindPositions {
     /// Heads that share keys and values.
     groups: usize,
     /// Mask and bias by distance for the chunk size first asked for: see [`KindPositions::offsets`].
-    offsets: OnceLock<(usize, Tensor<5>)>,
+    offsets: Arc<OnceLock<(usize, Tensor<5>)>>,
+    /// Factor of the rotated queries, `[1, 1, H, D]`: 0 at coordinates taken out of the logits.
+    pub mask: Option<Tensor<4>>,
+    /// Who watches.
+    pub tap: Option<Tap>,
 }
 
 impl Positions {
@@ -60,6 +68,7 @@ impl Positions {
             length,
             absolute: absolute_table(config, encodings, length, device),
             kinds,
+            layers: BTreeMap::new(),
         }
     }
 
@@ -68,9 +77,61 @@ impl Positions {
         self.length
     }
 
-    pub(crate) fn kind(&self, name: &str) -> &KindPositions {
-        &self.kinds[name]
+    /// The tables of `layer`, whose kind is `kind`.
+    pub(crate) fn layer(&self, layer: usize, kind: &str) -> &KindPositions {
+        self.layers.get(&layer).unwrap_or_else(|| &self.kinds[kind])
     }
+
+    /// These tables with `observer` in every layer of a decoder of shape `config`.
+    pub(crate) fn observed(mut self, config: &DecoderConfig, observer: &Arc<dyn Observer>) -> Self {
+        for layer in 0..config.num_hidden_layers {
+            let mut tables = self.layer(layer, config.layer(layer).0).clone();
+            tables.tap = Some(Tap {
+                layer,
+                observer: Arc::clone(observer),
+            });
+            self.layers.insert(layer, tables);
+        }
+        self
+    }
+
+    /// These tables with `interventions`, which fit `config`, in their layers.
+    pub(crate) fn intervened(
+        mut self,
+        config: &DecoderConfig,
+        encodings: &BTreeMap<String, Arc<dyn PositionalEncoding>>,
+        interventions: &[Intervention],
+        device: &Device,
+    ) -> Self {
+        for (layer, interventions) in intervention::by_layer(interventions) {
+            let (name, kind) = config.layer(layer);
+            let mut tables = self.layer(layer, name).clone();
+            let spectrum = encodings[name].spectrum();
+            if let Some(stilled) = spectrum.and_then(|s| intervention::stilled(s, &interventions)) {
+                tables.rotary = rotary_tables(&stilled, self.length, device);
+            }
+            let (heads, head_dim) = (config.num_attention_heads, config.head_dim_of(kind));
+            let mask = intervention::mask(&interventions, heads, head_dim, device);
+            tables.mask = mask.or(tables.mask);
+            self.layers.insert(layer, tables);
+        }
+        self
+    }
+}
+
+/// Cosines and sines of positions `0..length`, each `[1, T, 1, D/2]`; `None` for the identity rotation.
+fn rotary_tables(
+    spectrum: &Spectrum,
+    length: usize,
+    device: &Device,
+) -> Option<(Tensor<4>, Tensor<4>)> {
+    if spectrum.is_identity() {
+        return None;
+    }
+    let tables = spectrum.tables(0..length);
+    let shape = [1, length, 1, tables.pairs];
+    let to_device = |values| Tensor::from_data(TensorData::new(values, shape), device);
+    Some((to_device(tables.cos), to_device(tables.sin)))
 }
 
 impl KindPositions {
@@ -83,13 +144,7 @@ impl KindPositions {
     ) -> Self {
         let rotary = encoding
             .spectrum()
-            .filter(|spectrum| !spectrum.is_identity())
-            .map(|spectrum| {
-                let tables = spectrum.tables(0..length);
-                let shape = [1, length, 1, tables.pairs];
-                let to_device = |values| Tensor::from_data(TensorData::new(values, shape), device);
-                (to_device(tables.cos), to_device(tables.sin))
-            });
+            .and_then(|spectrum| rotary_tables(spectrum, length, device));
         let query_scale = encoding.scales_logits().then(|| {
             let scales: Vec<f32> = (0..length)
                 .map(|i| encoding.logit_scale(i) as f32)
@@ -109,7 +164,9 @@ impl KindPositions {
             bias,
             length,
             groups: config.num_attention_heads / config.kv_heads_of(kind),
-            offsets: OnceLock::new(),
+            offsets: Arc::new(OnceLock::new()),
+            mask: None,
+            tap: None,
         }
     }
 

@@ -46,7 +46,7 @@ impl Block {
     }
 
     /// A chart with a caption, laid out for three widths, and a link that saves its numbers as CSV.
-    pub fn chart(chart: &impl Chart, caption: impl Into<String>) -> Self {
+    pub fn chart(chart: &(impl Chart + ?Sized), caption: impl Into<String>) -> Self {
         let drawings = LAYOUTS
             .iter()
             .map(|(width, _)| chart.draw(*width))
@@ -94,7 +94,7 @@ impl Section {
 
     /// [`Block::chart`].
     #[must_use]
-    pub fn chart(self, chart: &impl Chart, caption: impl Into<String>) -> Self {
+    pub fn chart(self, chart: &(impl Chart + ?Sized), caption: impl Into<String>) -> Self {
         self.block(Block::chart(chart, caption))
     }
 

@@ -98,6 +98,39 @@ pub enum Command {
     Sweep(SweepArguments),
     /// What an encoding does to attention, by arithmetic: wavelengths, decay, the paper's statements as checks
     Theory(TheoryArguments),
+    /// Look into a trained model: what its heads do with each frequency
+    Anatomy(AnatomyArguments),
+}
+
+/// Arguments of a look into a model.
+#[derive(Args, Debug)]
+pub struct AnatomyArguments {
+    /// The run directory
+    pub model: String,
+    /// A text file, instead of those that ship; may be given several times. Heads and losses are those of the first
+    #[arg(long = "text", value_name = "FILE")]
+    pub texts: Vec<PathBuf>,
+    /// Write a page with charts, one self-contained file
+    #[arg(long, value_name = "FILE")]
+    pub html: Option<PathBuf>,
+    /// Write anatomy.json, every table as CSV and Markdown and every chart as CSV, SVG and PNG into a folder
+    #[arg(long, value_name = "FOLDER")]
+    pub files: Option<PathBuf>,
+    /// Device: auto, cpu, wgpu[:N], wgpu:cpu (software rasterizer), cuda[:N]; the run's without it
+    #[arg(long)]
+    pub device: Option<DeviceRequest>,
+    /// Tokens of a window; the training context up to 512 without it
+    #[arg(long, value_parser = clap::value_parser!(u32).range(32..))]
+    pub length: Option<u32>,
+    /// Windows of the first text for norms and heads
+    #[arg(long)]
+    pub windows: Option<NonZeroUsize>,
+    /// Windows of the first text for ablations; by the model's size without it
+    #[arg(long)]
+    pub ablation_windows: Option<NonZeroUsize>,
+    /// Layers to look at head by head, counted from 0, for example --layers 0,3; first, middle and last without it
+    #[arg(long, value_delimiter = ',', value_name = "LAYERS")]
+    pub layers: Vec<usize>,
 }
 
 /// Arguments of a sweep.

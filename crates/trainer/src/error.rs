@@ -123,6 +123,9 @@ pub enum TrainerError {
         /// Their names, reasons and logs.
         list: String,
     },
+    /// A model cannot be looked into.
+    #[error(transparent)]
+    Anatomy(#[from] ::anatomy::AnatomyError),
     /// Runs that do not make a comparison.
     #[error("nothing to compare: {0}")]
     NothingToCompare(String),
@@ -166,6 +169,7 @@ impl TrainerError {
             | Self::OtherConfig { .. }
             | Self::Unfinished(_)
             | Self::NothingToCompare(_)
+            | Self::Anatomy(_)
             | Self::NothingToResume(_)
             | Self::Theory(_)
             | Self::OtherCorpus { .. }

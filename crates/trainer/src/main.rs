@@ -3,6 +3,7 @@
 //! Reading order: `cli` (what the user typed), `run` (one run from config to evaluation), `training` (the
 //! loop), `learner` (one step), `optimizer`, `checkpoint`; the decoder itself is the `decoder` crate.
 
+mod anatomy;
 mod checkpoint;
 mod cli;
 mod compare;
@@ -100,6 +101,17 @@ fn dispatch(cli: Cli) -> Result<(), TrainerError> {
             retry: arguments.retry,
         }),
         Some(Command::Theory(arguments)) => theory::theory(&arguments.request()),
+        Some(Command::Anatomy(arguments)) => anatomy::anatomy(&anatomy::Request {
+            model: arguments.model,
+            texts: arguments.texts,
+            html: arguments.html,
+            files: arguments.files,
+            device: arguments.device,
+            length: arguments.length.map(|length| length as usize),
+            windows: arguments.windows.map(NonZeroUsize::get),
+            ablation_windows: arguments.ablation_windows.map(NonZeroUsize::get),
+            layers: arguments.layers,
+        }),
         None => run::train(&Request {
             overrides: cli.train.all_overrides(),
             dry_run: cli.train.dry_run,

@@ -4,5 +4,6 @@ mod common;
 mod gradients;
 mod host;
 mod identities;
+mod observation;
 mod parity;
 mod vulkan;

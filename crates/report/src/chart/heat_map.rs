@@ -32,6 +32,7 @@ pub struct HeatMap {
     decimals: usize,
     range: Option<(f64, f64)>,
     centre: Option<f64>,
+    row_height: Option<f64>,
 }
 
 impl HeatMap {
@@ -59,6 +60,7 @@ impl HeatMap {
             decimals: 2,
             range: None,
             centre: None,
+            row_height: None,
         }
     }
 
@@ -98,6 +100,14 @@ impl HeatMap {
     #[must_use]
     pub fn diverging(mut self, centre: f64) -> Self {
         self.centre = Some(centre);
+        self
+    }
+
+    /// Height of a row in pixels, from 3 on, instead of one that suits the number of rows. Names of rows lower
+    /// than a line of text stand beside every so-many-th row.
+    #[must_use]
+    pub fn row_height(mut self, pixels: f64) -> Self {
+        self.row_height = Some(pixels);
         self
     }
 
@@ -236,7 +246,10 @@ impl HeatMap {
             .collect();
         let left = widest(row_lines.iter().flatten()) + 8.0;
         let most_lines = row_lines.iter().map(Vec::len).max().unwrap_or(1);
-        let row_height = if self.rows.len() <= 24 {
+        let asked = self.row_height.filter(|height| height.is_finite());
+        let row_height = if let Some(height) = asked {
+            height.clamp(3.0, 200.0)
+        } else if self.rows.len() <= 24 {
             (most_lines as f64 * line_height(TICK_SIZE) + 6.0).max(32.0)
         } else {
             (760.0 / self.rows.len() as f64).max(4.0)
@@ -402,18 +415,20 @@ fn draw_row_names(drawing: &mut Drawing, grid: &Grid) {
     let most_lines = grid.row_lines.iter().map(Vec::len).max().unwrap_or(1);
     let needed = most_lines as f64 * line_height(TICK_SIZE);
     let stride = (needed / grid.row_height).ceil().max(1.0) as usize;
+    let mut taken = f64::NEG_INFINITY;
     for (row, lines) in grid.row_lines.iter().enumerate().step_by(stride) {
         let cell = grid.cell(row, 0);
         let height = lines.len() as f64 * line_height(TICK_SIZE);
-        let middle = f64::midpoint(cell.top, cell.bottom);
+        // A name higher than its row keeps off what is above and below the rows.
+        let top = (f64::midpoint(cell.top, cell.bottom) - height / 2.0)
+            .min(grid.area.bottom + 3.0 - height)
+            .max(grid.area.top - 3.0);
+        if top < taken {
+            continue;
+        }
+        taken = top + height;
         let font = font(TICK_SIZE, Ink::Text, Anchor::End);
-        draw_lines(
-            drawing,
-            grid.area.left - 8.0,
-            middle - height / 2.0,
-            font,
-            lines,
-        );
+        draw_lines(drawing, grid.area.left - 8.0, top, font, lines);
     }
 }
 

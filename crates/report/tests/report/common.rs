@@ -126,6 +126,11 @@ pub fn random_heat_map(random: &mut Random) -> HeatMap {
     )
     .values(random.name(), values)
     .decimals(random.below(4));
+    let chart = if random.below(3) == 0 {
+        chart.row_height(random.uniform() * 30.0)
+    } else {
+        chart
+    };
     if random.below(2) == 0 {
         chart.diverging(0.25)
     } else {

@@ -5,6 +5,7 @@
 
 mod common;
 
+mod anatomy;
 mod checkpoints;
 mod command_line;
 mod compare;

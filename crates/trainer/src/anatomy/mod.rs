@@ -1,0 +1,153 @@
+//! `trainer anatomy RUN`: what heads do with each frequency.
+//!
+//! Reading order: `model` (what is looked at), `texts` (on what), `page`.
+
+mod model;
+mod page;
+mod texts;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use ::anatomy::{Anatomy, Budget, Part, Source};
+use experiment::DeviceRequest;
+use fused::Workers;
+use indicatif::{ProgressBar, ProgressStyle};
+use report::Theme;
+
+use crate::anatomy::model::Model;
+use crate::error::TrainerError;
+use crate::screen;
+
+/// Pixels of a PNG for each of the page's: sharp on paper.
+const PNG_SCALE: f32 = 2.0;
+
+/// What the command line asks for.
+#[derive(Debug)]
+pub struct Request {
+    /// The run directory.
+    pub model: String,
+    /// Text files; the first is the one whose heads and losses are looked at. None: those that ship.
+    pub texts: Vec<PathBuf>,
+    /// Where to write the page.
+    pub html: Option<PathBuf>,
+    /// Folder for the numbers and every chart and table.
+    pub files: Option<PathBuf>,
+    /// The device; `None`: the run's.
+    pub device: Option<DeviceRequest>,
+    /// Tokens of a window; `None`: the context the run was trained at, up to 512.
+    pub length: Option<usize>,
+    /// Windows of the first text.
+    pub windows: Option<usize>,
+    /// Windows of the first text for ablations.
+    pub ablation_windows: Option<usize>,
+    /// Layers looked at head by head, 0-based.
+    pub layers: Vec<usize>,
+}
+
+/// Looks into the model of `request`: prints the finding and a table, writes what was asked for.
+///
+/// # Errors
+/// If the model or a text cannot be read, a text is too short, a layer is not there, or a file cannot be written.
+pub fn anatomy(request: &Request) -> Result<(), TrainerError> {
+    let model = Model::open(&request.model, request.device.as_ref())?;
+    screen::say(model.selected.line());
+    let texts = texts::read(&request.texts, &model.tokenizer)?;
+    let vocabulary = texts::vocabulary(&model.tokenizer)?;
+    let ordinary = texts::ordinary(&model.tokenizer);
+    let budget = budget(request, &model);
+    let workers = Workers::new(model.selected.workers())?;
+    let bar = bar();
+    let source = Source {
+        name: model.name.clone(),
+        texts,
+        bos: model.tokenizer.bos(),
+        vocabulary: &vocabulary,
+        ordinary: &ordinary,
+    };
+    let found = Anatomy::of(
+        &model.decoder,
+        &source,
+        &budget,
+        &workers,
+        &|what, done, all| {
+            bar.set_message(what.to_owned());
+            bar.set_length(all as u64);
+            bar.set_position(done as u64);
+        },
+    );
+    bar.finish_and_clear();
+    let found = found?;
+    screen::say(found.headline());
+    let parts = ::anatomy::parts(&found);
+    for (_, table) in parts.iter().flat_map(Part::tables) {
+        screen::say(format_args!("\n{}", table.to_text().trim_end()));
+    }
+    if let Some(path) = &request.html {
+        // Further sections, of what an encoding does by itself, belong after the parts.
+        let page = page::page(&found, &parts, &model, Vec::new());
+        write(path, page.to_html().as_bytes())?;
+        screen::say(format_args!("\npage in {}", path.display()));
+    }
+    if let Some(folder) = &request.files {
+        write_files(folder, &found, &parts)?;
+        screen::say(format_args!(
+            "\ncharts, tables and anatomy.json in {}",
+            folder.display()
+        ));
+    }
+    Ok(())
+}
+
+fn budget(request: &Request, model: &Model) -> Budget {
+    let longest = model.context_length.map_or(256, |context| context.min(512));
+    let length = request.length.unwrap_or(longest);
+    let config = model.decoder.config();
+    let mut budget = Budget::new(config, length, model.parameters);
+    budget.windows = request.windows.unwrap_or(budget.windows);
+    budget.ablation_windows = request.ablation_windows.unwrap_or(budget.ablation_windows);
+    if !request.layers.is_empty() {
+        budget.layers.clone_from(&request.layers);
+    }
+    budget
+}
+
+fn bar() -> ProgressBar {
+    let style = ProgressStyle::with_template("{msg} {bar:24} {pos}/{len} {eta} left");
+    ProgressBar::new(1).with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
+}
+
+fn write_files(folder: &Path, found: &Anatomy, parts: &[Part]) -> Result<(), TrainerError> {
+    fs::create_dir_all(folder).map_err(TrainerError::io(folder))?;
+    let json = folder.join("anatomy.json");
+    let text =
+        serde_json::to_string(found).map_err(|error| TrainerError::io(&json)(error.into()))?;
+    write(&json, (text + "\n").as_bytes())?;
+    for part in parts {
+        for (name, table) in part.tables() {
+            write(
+                &folder.join(name).with_extension("csv"),
+                table.to_csv().as_bytes(),
+            )?;
+            write(
+                &folder.join(name).with_extension("md"),
+                table.to_markdown().as_bytes(),
+            )?;
+        }
+        for figure in part.figures() {
+            let path = |extension: &str| folder.join(&figure.name).with_extension(extension);
+            let png = figure
+                .chart
+                .to_png(Theme::Light, PNG_SCALE)
+                .map_err(|error| TrainerError::io(&path("png"))(std::io::Error::other(error)))?;
+            write(&path("png"), &png)?;
+            write(&path("svg"), figure.chart.to_svg().as_bytes())?;
+            write(&path("csv"), figure.chart.to_csv().as_bytes())?;
+        }
+    }
+    Ok(())
+}
+
+fn write(path: &Path, bytes: &[u8]) -> Result<(), TrainerError> {
+    fs::write(path, bytes).map_err(TrainerError::io(path))
+}

@@ -6,15 +6,6 @@ use crate::compare::study::Study;
 
 /// The finding of the first measure, at the training length and at the longest.
 pub fn headline(study: &Study, outcomes: &[Outcome]) -> String {
-    let tested = |outcome: &Outcome| {
-        let difference = outcome.difference.as_ref();
-        difference.is_some_and(|difference| difference.t.is_some())
-    };
-    if !outcomes.iter().any(tested) {
-        return "Without two seeds that a variant shares with the baseline, no difference can be tested: \
-                what follows are impressions."
-            .to_owned();
-    }
     let task = study.measures[0].task();
     let task = task.map_or_else(String::new, |task| format!("Task {}. ", task.kind()));
     task + &finding(study, 0, outcomes)
@@ -24,6 +15,15 @@ pub fn headline(study: &Study, outcomes: &[Outcome]) -> String {
 pub fn finding(study: &Study, number: usize, outcomes: &[Outcome]) -> String {
     let measure = &study.measures[number];
     let outcomes: Vec<&Outcome> = outcomes.iter().filter(|o| o.measure == number).collect();
+    let testable = |outcome: &&Outcome| {
+        let difference = outcome.difference.as_ref();
+        difference.is_some_and(|difference| difference.seeds > 1)
+    };
+    if !outcomes.iter().any(testable) {
+        return "Without two seeds that a variant shares with the baseline, no difference can be tested: \
+                what follows are impressions."
+            .to_owned();
+    }
     let trained = study.any_run().experiment.train.context_length;
     let near = nearest(&measure.lengths, trained);
     let far = measure.lengths.last().copied().unwrap_or(near);
@@ -96,14 +96,20 @@ fn sentence(
         .iter()
         .filter_map(|o| o.difference.as_ref()?.detectable)
         .fold(f64::NAN, f64::max);
-    format!(
-        "{place}, no difference from {baseline} is significant; before correction, these seeds would have shown every difference above {detectable:.4}{} with 80% power.",
-        if measure.unit().is_empty() {
-            ""
-        } else {
-            " nats"
-        }
-    )
+    // There is none where the runs of every pair came to the same.
+    let power = if detectable.is_finite() {
+        format!(
+            "; before correction, these seeds would have shown every difference above {detectable:.4}{} with 80% power",
+            if measure.unit().is_empty() {
+                ""
+            } else {
+                " nats"
+            }
+        )
+    } else {
+        String::new()
+    };
+    format!("{place}, no difference from {baseline} is significant{power}.")
 }
 
 fn mean_difference(outcome: &Outcome) -> f64 {

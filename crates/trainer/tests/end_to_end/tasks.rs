@@ -330,6 +330,11 @@ fn text_and_tasks_stand_side_by_side_and_do_not_mix() {
         .exits(0)
         .says("Perplexity by context length")
         .says("induction: second copy minus first by length");
+    let one_seed = workspace
+        .trainer(&["compare", runs[0], runs[2]])
+        .exits(0)
+        .says("Only 1 seed of a variant");
+    assert!(!one_seed.stdout.contains("NaN"), "{one_seed:?}");
     // One of them was measured on other samples.
     workspace
         .trainer(&["eval", runs[3], "--set", "evaluation.task_samples=4"])

@@ -20,11 +20,13 @@ mod intervention;
 mod model;
 mod observation;
 mod parameters;
+mod pass;
+mod per_layer;
 mod positions;
 mod precision;
 mod presets;
 
-pub use config::{DecoderConfig, DecoderError, LayerKind, NormGain};
+pub use config::{Activation, DecoderConfig, DecoderError, LayerKind, NormGain};
 pub use cost::StepShape;
 pub use execution::{Execution, Kernels};
 pub use fused_attention::fused_attention_is_right;

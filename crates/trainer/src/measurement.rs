@@ -158,10 +158,13 @@ fn protocol(experiment: &Experiment) -> Protocol {
 }
 
 /// Tells how far a measurement is; breaks when it shall stop.
-type Progress<'a> = &'a mut dyn FnMut(usize, usize) -> ControlFlow<()>;
+pub type Progress<'a> = &'a mut dyn FnMut(usize, usize) -> ControlFlow<()>;
 
 /// The result of `measure` under a bar that is called `what`; `None` if a signal stopped it.
-fn with_progress<T>(
+///
+/// # Errors
+/// Those of `measure`.
+pub fn with_progress<T>(
     what: &str,
     stop: &AtomicBool,
     measure: impl FnOnce(Progress<'_>) -> Result<T, EvaluationError>,

@@ -398,7 +398,8 @@ fn check_corpus(
     })
 }
 
-fn latest_checkpoint(directory: &RunDirectory) -> Option<Checkpoint> {
+/// The newest usable checkpoint, with a warning for each damaged one after it.
+pub fn latest_checkpoint(directory: &RunDirectory) -> Option<Checkpoint> {
     let (checkpoint, damaged) = directory.checkpoints().load_latest();
     for error in damaged {
         tracing::warn!(%error, "checkpoint skipped");

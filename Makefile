@@ -86,6 +86,11 @@ test-tensorboard: ## A run's event file, read by TensorBoard itself (installs it
 	$(CARGO) build -p trainer
 	TRAINER=$(TARGET_DIR)/debug/trainer scripts/tensorboard_test.sh
 
+.PHONY: parity
+parity: ## Logits and perplexities against Hugging Face transformers, both ways (installs it from PyPI, 6 GB)
+	$(CARGO) build -p trainer
+	TRAINER=$(TARGET_DIR)/debug/trainer scripts/parity.sh
+
 # The peer is installed once: benchmarks/setup.sh.
 .PHONY: bench
 bench: ## Training and evaluation speed on the CPU against compiled PyTorch (needs benchmarks/setup.sh)

@@ -11,6 +11,7 @@ mod data;
 mod device;
 mod error;
 mod examples;
+mod exported;
 mod imported;
 mod learner;
 mod logging;
@@ -96,6 +97,7 @@ fn dispatch(cli: Cli) -> Result<(), TrainerError> {
             out,
             device,
         }) => imported::write_logits(&model, &tokens, &out, &device),
+        Some(Command::Export { run, out }) => exported::export(&run, &out),
         Some(Command::Speed(arguments)) => speed::measure(&arguments),
         Some(Command::Compare {
             runs,

@@ -13,6 +13,7 @@ mod divergence;
 mod dry_run;
 mod errors;
 mod evaluation;
+mod interchange;
 mod kernels;
 mod reproducibility;
 mod resume;

@@ -1,9 +1,10 @@
 """What transformers computes for SmolLM2-135M-Instruct: the golden values that our numbers are checked against.
 
-    python scripts/parity/smollm2.py "$(scripts/smollm2.sh)" scripts/parity/smollm2.json
+    python scripts/parity/smollm2.py "$(scripts/smollm2.sh)" crates/interchange/tests/gguf
 
 Needs torch, transformers, accelerate, gguf, numpy (versions are written into the file). The passage is
-scripts/parity/smollm2_passage.txt, 4500 characters of Moby-Dick; its first 512 tokens without a token of the beginning.
+smollm2_passage.txt of that folder, 4500 characters of Moby-Dick; its first 512 tokens without a token of the beginning.
+smollm2.json is written beside it.
 
 --compare FILE prints the distance to another file with the same keys.
 """
@@ -21,8 +22,7 @@ import transformers
 from tokenizers import pre_tokenizers
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-HERE = pathlib.Path(__file__).parent
-BOOKS = HERE.parent.parent / "datasets" / "books"
+BOOKS = pathlib.Path(__file__).parents[2] / "datasets" / "books"
 LENGTH = 512
 
 
@@ -117,10 +117,10 @@ def distance(ours, theirs):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("gguf")
-    parser.add_argument("out")
+    parser.add_argument("folder")
     parser.add_argument("--compare")
     arguments = parser.parse_args()
-    path = pathlib.Path(arguments.gguf)
+    path, folder = pathlib.Path(arguments.gguf), pathlib.Path(arguments.folder)
     torch.set_grad_enabled(False)
 
     tokenizer = AutoTokenizer.from_pretrained(path.parent, gguf_file=path.name).backend_tokenizer
@@ -134,7 +134,7 @@ def main():
         same = {part: book[part] == theirs[name][part] for part in book}
         print(f"{name:32} {book['all']['count']:6} tokens; same ids without the digit rule: {same}")
         assert same["without_digits"]
-    ids = tokenizer.encode((HERE / "smollm2_passage.txt").read_text(encoding="utf-8"), add_special_tokens=False).ids
+    ids = tokenizer.encode((folder / "smollm2_passage.txt").read_text(encoding="utf-8"), add_special_tokens=False).ids
     ids = ids[:LENGTH]
 
     model = AutoModelForCausalLM.from_pretrained(path.parent, gguf_file=path.name, dtype=torch.float32)
@@ -165,7 +165,7 @@ def main():
     print(f"rows of q and k left as in the file: mean NLL {golden['mean_nll_interleaved']:.5f}")
     text = json.dumps(golden, indent=1)
     text = re.sub(r"\[[^\[\]]*\]", lambda numbers: re.sub(r"\s+", " ", numbers.group()), text)
-    pathlib.Path(arguments.out).write_text(text + "\n")
+    (folder / "smollm2.json").write_text(text + "\n")
 
 
 main()

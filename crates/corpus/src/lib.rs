@@ -35,7 +35,7 @@ pub use evaluation::{EvaluationWindow, evaluation_windows};
 pub use hash::{sha256_hex, split_mix_64};
 pub use manifest::{MANIFEST_FILE, Manifest, ManifestDocument};
 pub use permutation::Permutation;
-pub use prepare::{Corpus, Progress, prepare};
+pub use prepare::{Corpus, EvaluationText, Progress, prepare, prepare_evaluation};
 pub use reflow::{Layout, reflow};
 pub use source::read_documents;
 pub use token_file::{DocumentSpan, TokenFile};

@@ -10,7 +10,7 @@ use crate::config::DataConfig;
 use crate::document::{Document, Split};
 use crate::error::CorpusError;
 use crate::hash::{sha256_hex, to_hex};
-use crate::source::read_documents;
+use crate::source::{read_documents, read_held_out};
 use crate::token_file::{FORMAT_VERSION, TokenFile, TokenFileKey, TokenizedDocument};
 use crate::tokenizer::Tokenizer;
 
@@ -83,6 +83,51 @@ pub fn prepare(config: &DataConfig, progress: &dyn Fn(Progress)) -> Result<Corpu
         tokenizer,
         content_hash,
     })
+}
+
+/// Text to evaluate on, and what made its tokens.
+#[derive(Debug)]
+pub struct EvaluationText {
+    /// The tokens.
+    pub tokens: TokenFile,
+    /// What made them.
+    pub tokenizer: Tokenizer,
+}
+
+/// Only what an evaluation reads: the documents of `split` where a manifest says which those are, all
+/// documents elsewhere, since a model from outside was trained on none of them as far as their names can
+/// tell. `progress` and the cache as in [`prepare`].
+///
+/// # Errors
+/// See [`CorpusError`]; [`CorpusError::EmptySplit`] when there is nothing to evaluate on.
+pub fn prepare_evaluation(
+    config: &DataConfig,
+    split: Split,
+    progress: &dyn Fn(Progress),
+) -> Result<EvaluationText, CorpusError> {
+    config.validate()?;
+    let tokenizer = Tokenizer::open(&config.tokenizer, config.bos_token.as_deref())?;
+    let documents = read_held_out(config, split)?;
+    if documents.is_empty() {
+        return Err(CorpusError::EmptySplit {
+            split: split.to_string(),
+        });
+    }
+    let content_hash = content_hash(&tokenizer, &documents);
+    let cache = Cache {
+        folder: &config.cache,
+        tokenizer: &tokenizer,
+        content_hash: &content_hash,
+    };
+    let tokens = match cache.open(split) {
+        Ok(file) => file,
+        Err(reason) => {
+            tracing::debug!("tokenizing: {reason}");
+            cache.write_all(&documents, progress)?;
+            cache.open(split)?
+        }
+    };
+    Ok(EvaluationText { tokens, tokenizer })
 }
 
 fn content_hash(tokenizer: &Tokenizer, documents: &[Document]) -> String {

@@ -8,14 +8,16 @@ use crate::block::RmsNorm;
 use crate::config::{DecoderConfig, LayerKind};
 use crate::execution::{Execution, Kernels};
 use crate::init::Initializer;
+use crate::pass::KeyValues;
 use crate::positions::KindPositions;
 
 /// Projections of one attention layer; weights are `[in, out]`.
 #[derive(Module, Debug)]
 pub struct Attention {
     q_proj: Param<Tensor<2>>,
-    k_proj: Param<Tensor<2>>,
-    /// Absent where keys are values.
+    /// Absent where keys and values are those of an earlier layer.
+    k_proj: Option<Param<Tensor<2>>>,
+    /// Absent there and where keys are values.
     v_proj: Option<Param<Tensor<2>>>,
     o_proj: Param<Tensor<2>>,
     q_norm: Option<RmsNorm>,
@@ -34,12 +36,15 @@ struct Shape {
     softcap: Option<f64>,
     /// Epsilon of the gainless norm on values; `None`: values are not normalised.
     v_norm_eps: Option<f64>,
+    /// Whether a later layer uses this one's keys and values.
+    stores: bool,
 }
 
 impl Attention {
     pub(crate) fn new(
         config: &DecoderConfig,
         kind: &LayerKind,
+        layer: usize,
         path: &str,
         init: &Initializer<'_>,
     ) -> Self {
@@ -53,15 +58,17 @@ impl Attention {
         let matrix = |name: &str, inputs, outputs, std| {
             init.normal(&format!("{path}.{name}"), [inputs, outputs], std)
         };
-        let norm = || RmsNorm::new(head_dim, config, init);
+        let norm = |name: &str| RmsNorm::new(&format!("{path}.{name}"), head_dim, config, init);
+        let first_shared = config.first_kv_shared_layer();
+        let own = layer < first_shared;
         Self {
             q_proj: matrix("q_proj", width, heads * head_dim, std),
-            k_proj: matrix("k_proj", width, kv_heads * head_dim, std),
-            v_proj: (!kind.keys_are_values)
+            k_proj: own.then(|| matrix("k_proj", width, kv_heads * head_dim, std)),
+            v_proj: (own && !kind.keys_are_values)
                 .then(|| matrix("v_proj", width, kv_heads * head_dim, std)),
             o_proj: matrix("o_proj", heads * head_dim, width, out_std),
-            q_norm: config.qk_norm.then(norm),
-            k_norm: config.qk_norm.then(norm),
+            q_norm: config.qk_norm.then(|| norm("q_norm")),
+            k_norm: (own && config.qk_norm).then(|| norm("k_norm")),
             shape: Shape {
                 heads,
                 kv_heads,
@@ -71,18 +78,21 @@ impl Attention {
                     .unwrap_or_else(|| (head_dim as f64).powf(-0.5)),
                 softcap: config.attn_logit_softcapping,
                 v_norm_eps: config.v_norm.then_some(config.rms_norm_eps),
+                stores: own && first_shared < config.num_hidden_layers,
             },
         }
     }
 
-    /// Attention over `x` `[N, C]`, `batch` sequences one after the other; returns `[N, C]`.
+    /// Attention over `x` `[N, C]`, `batch` sequences one after the other; returns `[N, C]`, and keys and
+    /// values for later layers where there are any: its own, or those it was given.
     pub(crate) fn forward(
         &self,
         x: Tensor<2>,
         batch: usize,
         positions: &KindPositions,
+        shared: Option<KeyValues>,
         execution: Execution,
-    ) -> Tensor<2> {
+    ) -> (Tensor<2>, Option<KeyValues>) {
         let Shape {
             heads,
             kv_heads,
@@ -97,21 +107,33 @@ impl Attention {
                 .reshape([batch, length, heads, head_dim]) // [B, T, heads, D]
         };
         let q = project(&self.q_proj, heads);
-        let k = project(&self.k_proj, kv_heads);
-        let v = match &self.v_proj {
-            Some(weight) => project(weight, kv_heads),
-            None => k.clone(),
-        };
-        let v = match self.shape.v_norm_eps {
-            Some(eps) => crate::block::normalize(v, eps, execution),
-            None => v,
-        };
         let q = apply(self.q_norm.as_ref(), q, execution);
         let q = place_queries(q, positions, execution);
-        let k = apply(self.k_norm.as_ref(), k, execution);
-        let k = rotate_at(k, positions, execution);
-        let mixed = self.mix(q, k, v, positions, execution); // [B, T, H*D] as [N, H*D]
-        execution.linear(mixed, self.o_proj.val())
+        let KeyValues { keys, values } = match &self.k_proj {
+            Some(k_proj) => {
+                let k = project(k_proj, kv_heads);
+                let v = match &self.v_proj {
+                    Some(weight) => project(weight, kv_heads),
+                    None => k.clone(),
+                };
+                let v = match self.shape.v_norm_eps {
+                    Some(eps) => crate::block::normalize(v, eps, execution),
+                    None => v,
+                };
+                let k = apply(self.k_norm.as_ref(), k, execution);
+                KeyValues {
+                    keys: rotate_at(k, positions, execution),
+                    values: v,
+                }
+            }
+            None => shared.expect("a validated config has an earlier layer of the kind"),
+        };
+        let kept = (self.shape.stores || self.k_proj.is_none()).then(|| KeyValues {
+            keys: keys.clone(),
+            values: values.clone(),
+        });
+        let mixed = self.mix(q, keys, values, positions, execution); // [B, T, H*D] as [N, H*D]
+        (execution.linear(mixed, self.o_proj.val()), kept)
     }
 
     /// Chooses the implementation; `q` `[B, T, H, D]`, `k` and `v` `[B, T, K, D]`, result `[N, H*D]`.

@@ -5,9 +5,11 @@ use burn::tensor::Tensor;
 use burn::tensor::activation::sigmoid;
 
 use crate::attention::Attention;
-use crate::config::{DecoderConfig, NormGain};
+use crate::config::{Activation, DecoderConfig, NormGain};
 use crate::execution::{Execution, Kernels};
 use crate::init::Initializer;
+use crate::pass::Carried;
+use crate::per_layer::PerLayerInput;
 use crate::positions::KindPositions;
 
 /// Root-mean-square norm over the last dimension, in f32.
@@ -21,13 +23,18 @@ pub struct RmsNorm {
 }
 
 impl RmsNorm {
-    pub(crate) fn new(width: usize, config: &DecoderConfig, init: &Initializer<'_>) -> Self {
+    pub(crate) fn new(
+        path: &str,
+        width: usize,
+        config: &DecoderConfig,
+        init: &Initializer<'_>,
+    ) -> Self {
         let start = match config.norm_gain {
             NormGain::OnePlus => 0.0,
             NormGain::Plain => 1.0,
         };
         Self {
-            weight: init.constant(width, start),
+            weight: init.constant(&format!("{path}.weight"), width, start),
             gain: config.norm_gain,
             eps: config.rms_norm_eps,
         }
@@ -63,38 +70,49 @@ pub(crate) fn normalize<const R: usize>(x: Tensor<R>, eps: f64, execution: Execu
     x / (mean_square + eps).sqrt()
 }
 
-/// `GeGLU`: `down(gelu_tanh(gate(x)) * up(x))`; weights are `[in, out]`.
+/// `GeGLU` or `SwiGLU`: `down(act(gate(x)) * up(x))`; weights are `[in, out]`.
 #[derive(Module, Debug)]
-#[expect(
-    clippy::struct_field_names,
-    reason = "the names of Hugging Face's checkpoints"
-)]
 pub struct Mlp {
     gate_proj: Param<Tensor<2>>,
     up_proj: Param<Tensor<2>>,
     down_proj: Param<Tensor<2>>,
+    #[module(skip)]
+    activation: Activation,
 }
 
 impl Mlp {
-    fn new(config: &DecoderConfig, path: &str, init: &Initializer<'_>) -> Self {
-        let (width, inner) = (config.hidden_size, config.intermediate_size);
+    fn new(config: &DecoderConfig, layer: usize, path: &str, init: &Initializer<'_>) -> Self {
+        let (width, inner) = (config.hidden_size, config.intermediate_size_of(layer));
         let std = (width as f64).powf(-0.5);
         let out_std = (inner as f64).powf(-0.5) / (2.0 * config.num_hidden_layers as f64).sqrt();
         Self {
             gate_proj: init.normal(&format!("{path}.gate_proj"), [width, inner], std),
             up_proj: init.normal(&format!("{path}.up_proj"), [width, inner], std),
             down_proj: init.normal(&format!("{path}.down_proj"), [inner, width], out_std),
+            activation: config.hidden_activation,
         }
     }
 
     fn forward(&self, x: Tensor<2>, execution: Execution) -> Tensor<2> {
-        let gate = execution.linear(x.clone(), self.gate_proj.val()); // [N, F]
+        let gated = execution.linear(x.clone(), self.gate_proj.val()); // [N, F]
         let up = execution.linear(x, self.up_proj.val()); // [N, F]
-        let inner = match execution.kernels {
-            Kernels::Fused => fused::geglu(gate, up),
-            Kernels::Plain => gelu_tanh(gate) * up,
-        };
+        let inner = gate(gated, up, self.activation, execution);
         execution.linear(inner, self.down_proj.val()) // [N, C]
+    }
+}
+
+/// `act(x) * y`, elementwise.
+pub(crate) fn gate(
+    x: Tensor<2>,
+    y: Tensor<2>,
+    activation: Activation,
+    execution: Execution,
+) -> Tensor<2> {
+    match (activation, execution.kernels) {
+        (Activation::GeluTanh, Kernels::Fused) => fused::geglu(x, y),
+        (Activation::GeluTanh, Kernels::Plain) => gelu_tanh(x) * y,
+        // No kernel of its own.
+        (Activation::Silu, _) => x.clone() * sigmoid(x) * y,
     }
 }
 
@@ -118,20 +136,33 @@ pub struct Block {
     pre_feedforward_layernorm: RmsNorm,
     mlp: Mlp,
     post_feedforward_layernorm: Option<RmsNorm>,
+    per_layer: Option<PerLayerInput>,
+    layer_scalar: Option<Param<Tensor<1>>>,
+    /// Name of the layer's kind.
+    #[module(skip)]
+    kind: String,
 }
 
 impl Block {
     pub(crate) fn new(config: &DecoderConfig, layer: usize, init: &Initializer<'_>) -> Self {
-        let (_, kind) = config.layer(layer);
+        let (name, kind) = config.layer(layer);
         let path = format!("layers.{layer}");
-        let norm = || RmsNorm::new(config.hidden_size, config, init);
+        let norm =
+            |name: &str| RmsNorm::new(&format!("{path}.{name}"), config.hidden_size, config, init);
+        let post_norm = |name: &str| config.post_norms.then(|| norm(name));
         Self {
-            input_layernorm: norm(),
-            self_attn: Attention::new(config, kind, &format!("{path}.self_attn"), init),
-            post_attention_layernorm: config.post_norms.then(norm),
-            pre_feedforward_layernorm: norm(),
-            mlp: Mlp::new(config, &format!("{path}.mlp"), init),
-            post_feedforward_layernorm: config.post_norms.then(norm),
+            input_layernorm: norm("input_layernorm"),
+            self_attn: Attention::new(config, kind, layer, &format!("{path}.self_attn"), init),
+            post_attention_layernorm: post_norm("post_attention_layernorm"),
+            pre_feedforward_layernorm: norm("pre_feedforward_layernorm"),
+            mlp: Mlp::new(config, layer, &format!("{path}.mlp"), init),
+            post_feedforward_layernorm: post_norm("post_feedforward_layernorm"),
+            per_layer: (config.hidden_size_per_layer_input > 0)
+                .then(|| PerLayerInput::new(config, layer, &format!("{path}.per_layer"), init)),
+            layer_scalar: config
+                .layer_scalar
+                .then(|| init.constant(&format!("{path}.layer_scalar"), 1, 1.0)),
+            kind: name.to_owned(),
         }
     }
 
@@ -141,15 +172,30 @@ impl Block {
         x: Tensor<2>,
         batch: usize,
         positions: &KindPositions,
+        carried: &mut Carried,
         execution: Execution,
     ) -> Tensor<2> {
         let normed = self.input_layernorm.forward(x.clone(), execution);
-        let attended = self.self_attn.forward(normed, batch, positions, execution);
+        let shared = carried.key_values.remove(&self.kind);
+        let (attended, shared) = self
+            .self_attn
+            .forward(normed, batch, positions, shared, execution);
+        if let Some(shared) = shared {
+            carried.key_values.insert(self.kind.clone(), shared);
+        }
         let attended = post(self.post_attention_layernorm.as_ref(), attended, execution);
         let x = x + attended;
         let normed = self.pre_feedforward_layernorm.forward(x.clone(), execution);
         let fed = self.mlp.forward(normed, execution);
-        x + post(self.post_feedforward_layernorm.as_ref(), fed, execution)
+        let x = x + post(self.post_feedforward_layernorm.as_ref(), fed, execution);
+        let x = match (&self.per_layer, &carried.per_layer_inputs) {
+            (Some(layer), Some(inputs)) => layer.forward(x, inputs, execution),
+            _ => x,
+        };
+        match &self.layer_scalar {
+            Some(scalar) => x * scalar.val().unsqueeze::<2>(), // [1, 1]
+            None => x,
+        }
     }
 }
 

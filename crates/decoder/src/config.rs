@@ -18,6 +18,17 @@ pub enum NormGain {
     Plain,
 }
 
+/// What the gate of the feed-forward layer goes through.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Activation {
+    /// The tanh form of GELU; with the product `GeGLU` (Gemma).
+    #[default]
+    GeluTanh,
+    /// `x * sigmoid(x)`; with the product `SwiGLU` (Llama).
+    Silu,
+}
+
 /// One kind of layer: what its attention sees and how it knows position.
 ///
 /// A [`DecoderConfig`] names its kinds and tiles the names over the layers, so that encodings can
@@ -62,7 +73,10 @@ impl LayerKind {
     }
 }
 
-/// A Gemma-style decoder: embedding, blocks of attention and gated feed-forward, tied head.
+/// A Gemma-style decoder: embedding, blocks of attention and gated feed-forward, head.
+///
+/// Fields that came later are left out where they have their default, and may be missing: configs from
+/// before them mean what they meant.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[expect(
@@ -105,10 +119,47 @@ pub struct DecoderConfig {
     pub final_logit_softcapping: Option<f64>,
     /// Multiply the embeddings by `sqrt(hidden_size)`.
     pub scale_embeddings: bool,
+    /// Activation of the feed-forward layer's gate.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub hidden_activation: Activation,
+    /// The output head is the embedding; `false`: it has weights of its own.
+    #[serde(default = "tied", skip_serializing_if = "is_tied")]
+    pub tie_word_embeddings: bool,
+    /// A block's output is multiplied by a number of its own, 1 at first (Gemma 4).
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub layer_scalar: bool,
+    /// So many of the last layers have no keys and values of their own and use those of the last layer
+    /// before them of their kind (Gemma 4 E2B and E4B). Such a decoder keeps all activations in training.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub num_kv_shared_layers: usize,
+    /// The feed-forward layer of those layers is twice as wide (Gemma 4 E2B).
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub use_double_wide_mlp: bool,
+    /// Width of the input that each layer gets beside the residual stream, P; 0: none (Gemma 4 E2B and
+    /// E4B, "per-layer embeddings").
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub hidden_size_per_layer_input: usize,
     /// Names of layer kinds, repeated from the first layer to the last.
     pub pattern: Vec<String>,
     /// The layer kinds by name.
     pub layers: BTreeMap<String, LayerKind>,
+}
+
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
+}
+
+/// Default of [`DecoderConfig::tie_word_embeddings`].
+fn tied() -> bool {
+    true
+}
+
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "serde passes a reference"
+)]
+fn is_tied(tied: &bool) -> bool {
+    *tied
 }
 
 /// Why a decoder cannot be built.
@@ -170,6 +221,23 @@ impl DecoderConfig {
         }
     }
 
+    /// First layer that uses keys and values of an earlier one; the number of layers where none does.
+    pub fn first_kv_shared_layer(&self) -> usize {
+        self.num_hidden_layers
+            .saturating_sub(self.num_kv_shared_layers)
+    }
+
+    /// Width of the feed-forward layer of `layer` (0-based).
+    pub fn intermediate_size_of(&self, layer: usize) -> usize {
+        let doubled = self.use_double_wide_mlp && layer >= self.first_kv_shared_layer();
+        self.intermediate_size * if doubled { 2 } else { 1 }
+    }
+
+    /// Whether blocks hand each other more than the residual stream.
+    pub(crate) fn carries(&self) -> bool {
+        self.num_kv_shared_layers > 0 || self.hidden_size_per_layer_input > 0
+    }
+
     /// Checks every field against every other.
     ///
     /// # Errors
@@ -181,7 +249,25 @@ impl DecoderConfig {
         for (name, kind) in &self.layers {
             self.check_kind(name, kind)?;
         }
-        Ok(())
+        self.check_sharing()
+    }
+
+    /// A layer that uses the keys and values of another needs one of its kind before the shared ones.
+    fn check_sharing(&self) -> Result<(), DecoderError> {
+        let first = self.first_kv_shared_layer();
+        let orphan = (first..self.num_hidden_layers).find(|shared| {
+            let kind = self.layer(*shared).0;
+            !(0..first).any(|layer| self.layer(layer).0 == kind)
+        });
+        orphan.map_or(Ok(()), |layer| {
+            Err(DecoderError::invalid(
+                "num_kv_shared_layers",
+                format!(
+                    "layer {layer} is `{}`, and no layer below {first} of that kind has keys and values to share",
+                    self.layer(layer).0
+                ),
+            ))
+        })
     }
 
     fn check_sizes(&self) -> Result<(), DecoderError> {

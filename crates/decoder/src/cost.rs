@@ -5,26 +5,53 @@ use crate::execution::{Execution, Kernels};
 use crate::gradients::Activations;
 
 impl DecoderConfig {
-    /// Trained numbers, the tied embedding counted once.
+    /// Trained numbers, a tied embedding counted once.
     pub fn num_parameters(&self) -> usize {
         let blocks: usize = (0..self.num_hidden_layers)
-            .map(|layer| self.block_parameters(self.layer(layer).1))
+            .map(|layer| self.block_parameters(layer))
             .sum();
-        self.vocab_size * self.hidden_size + blocks + self.hidden_size
+        let table = self.vocab_size * self.hidden_size;
+        let head = if self.tie_word_embeddings { 0 } else { table };
+        table + head + blocks + self.hidden_size + self.per_layer_parameters()
     }
 
-    fn block_parameters(&self, kind: &LayerKind) -> usize {
-        let (d, head_dim) = (self.hidden_size, self.head_dim_of(kind));
+    fn block_parameters(&self, layer: usize) -> usize {
+        let (d, head_dim) = (self.hidden_size, self.head_dim_of(self.layer(layer).1));
         let norms = if self.post_norms { 4 } else { 2 } * d;
-        let qk_norms = if self.qk_norm { 2 * head_dim } else { 0 };
-        self.attention_weights(kind) + 3 * d * self.intermediate_size + norms + qk_norms
+        let normed = if self.has_own_keys(layer) { 2 } else { 1 };
+        let qk_norms = if self.qk_norm { normed * head_dim } else { 0 };
+        let feed_forward = 3 * d * self.intermediate_size_of(layer);
+        self.attention_weights(layer)
+            + feed_forward
+            + norms
+            + qk_norms
+            + usize::from(self.layer_scalar)
     }
 
-    fn attention_weights(&self, kind: &LayerKind) -> usize {
+    fn attention_weights(&self, layer: usize) -> usize {
+        let kind = self.layer(layer).1;
         let query = self.num_attention_heads * self.head_dim_of(kind);
         let key = self.kv_heads_of(kind) * self.head_dim_of(kind);
-        let key_value = if kind.keys_are_values { key } else { 2 * key };
+        let key_value = match (self.has_own_keys(layer), kind.keys_are_values) {
+            (false, _) => 0,
+            (true, true) => key,
+            (true, false) => 2 * key,
+        };
         self.hidden_size * (2 * query + key_value)
+    }
+
+    fn has_own_keys(&self, layer: usize) -> bool {
+        layer < self.first_kv_shared_layer()
+    }
+
+    /// Table, projection and norm of the per-layer inputs, then gate, projection and norm of each layer.
+    fn per_layer_parameters(&self) -> usize {
+        let (d, p) = (self.hidden_size, self.hidden_size_per_layer_input);
+        if p == 0 {
+            return 0;
+        }
+        let all = self.num_hidden_layers * p;
+        self.vocab_size * all + d * all + p + self.num_hidden_layers * (2 * d * p + d)
     }
 
     /// Floating-point operations of one training step per token at sequences of `length` tokens.
@@ -42,7 +69,18 @@ impl DecoderConfig {
                 12.0 * width * mean_visible_keys(length, kind.sliding_window)
             })
             .sum();
-        6.0 * norms_and_matrices + attention
+        6.0 * (norms_and_matrices - self.looked_up_only() as f64) + attention
+    }
+
+    /// Parameters that are only ever looked up: an embedding that is not the head, and a per-layer one.
+    fn looked_up_only(&self) -> usize {
+        let per_layer = self.num_hidden_layers * self.hidden_size_per_layer_input;
+        let untied = if self.tie_word_embeddings {
+            0
+        } else {
+            self.hidden_size
+        };
+        self.vocab_size * (untied + per_layer)
     }
 
     /// A rough peak of training memory in bytes: weights, two moments, the gradients of each pass, and the

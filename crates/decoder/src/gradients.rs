@@ -6,6 +6,7 @@ use burn::tensor::{Int, Tensor};
 
 use crate::execution::Execution;
 use crate::model::Decoder;
+use crate::pass::Carried;
 use crate::positions::Positions;
 
 /// What a forward pass keeps for the backward pass.
@@ -29,7 +30,7 @@ pub struct Examples {
 impl Decoder {
     /// `scale` times the summed loss of `examples` in nats, `[1]`, and its gradients. `self` is on an
     /// autodiff device; the numbers depend on `activations` by rounding only, with fused kernels on the CPU not
-    /// by a bit.
+    /// by a bit. A decoder whose layers share keys and values or have inputs of their own keeps all.
     ///
     /// # Panics
     /// If the sequences are longer than `positions`, or `self` is not on an autodiff device.
@@ -42,15 +43,16 @@ impl Decoder {
         activations: Activations,
     ) -> (Tensor<1>, GradientsParams) {
         match activations {
-            Activations::Kept => {
+            // A block cannot be computed again by itself where it needs more than its input.
+            Activations::RecomputedPerBlock if !self.config().carries() => {
+                self.recomputing(examples, scale, positions, execution)
+            }
+            Activations::Kept | Activations::RecomputedPerBlock => {
                 let Examples { inputs, targets } = examples;
                 let hidden = self.hidden_states(inputs, positions, execution);
                 let loss = self.loss(hidden, targets, scale, execution);
                 let gradients = GradientsParams::from_grads(loss.backward(), self);
                 (loss.inner(), gradients)
-            }
-            Activations::RecomputedPerBlock => {
-                self.recomputing(examples, scale, positions, execution)
             }
         }
     }
@@ -70,7 +72,8 @@ impl Decoder {
         let mut kept = Vec::with_capacity(plain.num_layers());
         for layer in 0..plain.num_layers() {
             kept.push(x.clone());
-            x = plain.block(layer, x, batch, positions, execution);
+            let mut nothing = Carried::default();
+            x = plain.block(layer, x, batch, positions, &mut nothing, execution);
         }
         let mut sum = GradientSum {
             decoder: self,
@@ -82,7 +85,8 @@ impl Decoder {
         let mut gradient = sum.add(loss.clone(), &top); // of the block's output
         for (layer, x) in kept.into_iter().enumerate().rev() {
             let x = Tensor::from_inner(x).require_grad();
-            let y = self.block(layer, x.clone(), batch, positions, execution);
+            let mut nothing = Carried::default();
+            let y = self.block(layer, x.clone(), batch, positions, &mut nothing, execution);
             gradient = sum.add(pull_back(y, gradient), &x);
         }
         let embedded = self.embed(inputs, positions, execution);

@@ -1,33 +1,61 @@
-//! Initial weights, drawn on the host so that every device starts from the same numbers.
+//! Initial weights: drawn on the host, so that every device starts from the same numbers, or read.
+
+use std::cell::RefCell;
 
 use burn::module::{Param, ParamId};
 use burn::tensor::{Device, Tensor, TensorData};
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{RngCore, SeedableRng};
 
-/// Draws named parameters. Each has a stream of its own, keyed by (seed, name): adding a layer or an
+/// Makes named parameters. Drawn ones have a stream each, keyed by (seed, name): adding a layer or an
 /// encoding's parameter leaves all others as they were, which keeps variants of an ablation paired.
 pub(crate) struct Initializer<'a> {
-    pub seed: u64,
+    pub values: Values<'a>,
     pub device: &'a Device,
 }
+
+/// Where the values of parameters come from.
+pub(crate) enum Values<'a> {
+    /// Random numbers of this seed.
+    Drawn(u64),
+    /// Read by name and shape, row-major; `None` once reading has failed, which its owner remembers.
+    Read(RefCell<&'a mut Read<'a>>),
+}
+
+/// See [`Values::Read`].
+pub(crate) type Read<'a> = dyn FnMut(&str, &[usize]) -> Option<Vec<f32>> + 'a;
 
 impl Initializer<'_> {
     /// A matrix of independent normals with mean 0 and standard deviation `std`, cut at three of them.
     pub fn normal(&self, name: &str, shape: [usize; 2], std: f64) -> Param<Tensor<2>> {
-        let mut rng = ChaCha8Rng::seed_from_u64(self.seed ^ fnv1a(name.as_bytes()));
-        let values: Vec<f32> = (0..shape[0] * shape[1])
-            .map(|_| (truncated_normal(&mut rng) * std) as f32)
-            .collect();
-        self.parameter(TensorData::new(values, shape))
+        self.parameter(name, shape, |seed| {
+            let mut rng = ChaCha8Rng::seed_from_u64(seed ^ fnv1a(name.as_bytes()));
+            (0..shape[0] * shape[1])
+                .map(|_| (truncated_normal(&mut rng) * std) as f32)
+                .collect()
+        })
     }
 
     /// A vector of `value`.
-    pub fn constant(&self, length: usize, value: f32) -> Param<Tensor<1>> {
-        self.parameter(TensorData::new(vec![value; length], [length]))
+    pub fn constant(&self, name: &str, length: usize, value: f32) -> Param<Tensor<1>> {
+        self.parameter(name, [length], |_| vec![value; length])
     }
 
-    fn parameter<const R: usize>(&self, data: TensorData) -> Param<Tensor<R>> {
+    fn parameter<const R: usize>(
+        &self,
+        name: &str,
+        shape: [usize; R],
+        draw: impl FnOnce(u64) -> Vec<f32>,
+    ) -> Param<Tensor<R>> {
+        let values = match &self.values {
+            Values::Drawn(seed) => Some(draw(*seed)),
+            Values::Read(read) => (read.borrow_mut())(name, &shape),
+        };
+        let data = match values {
+            Some(values) => TensorData::new(values, shape),
+            // Nobody will see the decoder: not worth the memory of its shape.
+            None => TensorData::new(vec![0.0f32], [1; R]),
+        };
         Param::initialized(ParamId::new(), leaf(Tensor::from_data(data, self.device)))
     }
 }

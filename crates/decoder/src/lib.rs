@@ -18,11 +18,13 @@ mod gradients;
 mod init;
 mod model;
 mod parameters;
+mod pass;
+mod per_layer;
 mod positions;
 mod precision;
 mod presets;
 
-pub use config::{DecoderConfig, DecoderError, LayerKind, NormGain};
+pub use config::{Activation, DecoderConfig, DecoderError, LayerKind, NormGain};
 pub use cost::StepShape;
 pub use execution::{Execution, Kernels};
 pub use fused_attention::fused_attention_is_right;

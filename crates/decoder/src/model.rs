@@ -1,5 +1,6 @@
-//! The whole decoder: embedding, blocks, final norm, tied head.
+//! The whole decoder: embedding, blocks, final norm, head.
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -13,7 +14,9 @@ use crate::attention::soft_cap;
 use crate::block::{Block, RmsNorm};
 use crate::config::{DecoderConfig, DecoderError};
 use crate::execution::{Execution, Kernels};
-use crate::init::Initializer;
+use crate::init::{Initializer, Values};
+use crate::pass::Carried;
+use crate::per_layer::PerLayerEmbedding;
 use crate::positions::Positions;
 use crate::precision::Precision;
 
@@ -26,6 +29,9 @@ pub struct Decoder {
     embed_tokens: Param<Tensor<2>>,
     layers: Vec<Block>,
     norm: RmsNorm,
+    /// Output head `[V, C]`, where it is not the embedding.
+    lm_head: Option<Param<Tensor<2>>>,
+    per_layer: Option<PerLayerEmbedding>,
     #[module(skip)]
     config: DecoderConfig,
     #[module(skip)]
@@ -38,9 +44,40 @@ impl Decoder {
     /// # Errors
     /// If `config` is impossible.
     pub fn new(config: DecoderConfig, seed: u64, device: &Device) -> Result<Self, DecoderError> {
+        let values = Values::Drawn(seed);
+        Self::assemble(config, &Initializer { values, device })
+    }
+
+    /// A decoder whose parameters are what `read` gives for each name and shape, row-major, one after the
+    /// other: nothing is drawn, and one parameter at a time is on the host.
+    ///
+    /// # Errors
+    /// If `config` is impossible, and the first error of `read`, which is not called again after it.
+    ///
+    /// # Panics
+    /// If `read` gives another number of values than the shape has.
+    pub fn from_values<E: From<DecoderError>>(
+        config: DecoderConfig,
+        device: &Device,
+        mut read: impl FnMut(&str, &[usize]) -> Result<Vec<f32>, E>,
+    ) -> Result<Self, E> {
+        let mut failure = None;
+        let mut until_failure = |name: &str, shape: &[usize]| {
+            if failure.is_some() {
+                return None;
+            }
+            read(name, shape)
+                .map_err(|error| failure = Some(error))
+                .ok()
+        };
+        let values = Values::Read(RefCell::new(&mut until_failure));
+        let decoder = Self::assemble(config, &Initializer { values, device })?;
+        failure.map_or(Ok(decoder), Err)
+    }
+
+    fn assemble(config: DecoderConfig, init: &Initializer<'_>) -> Result<Self, DecoderError> {
         config.validate()?;
         let encodings = build_encodings(&config)?;
-        let init = Initializer { seed, device };
         // The embedding is scaled by sqrt(C) on the way in and used unscaled as the head, where
         // rows of norm about 1 give logits of order 1 from normalised hidden states.
         let std = (config.hidden_size as f64).powf(-0.5);
@@ -48,9 +85,12 @@ impl Decoder {
         Ok(Self {
             embed_tokens: init.normal("embed_tokens", shape, std),
             layers: (0..config.num_hidden_layers)
-                .map(|layer| Block::new(&config, layer, &init))
+                .map(|layer| Block::new(&config, layer, init))
                 .collect(),
-            norm: RmsNorm::new(config.hidden_size, &config, &init),
+            norm: RmsNorm::new("norm", config.hidden_size, &config, init),
+            lm_head: (!config.tie_word_embeddings).then(|| init.normal("lm_head", shape, std)),
+            per_layer: (config.hidden_size_per_layer_input > 0)
+                .then(|| PerLayerEmbedding::new(&config, "per_layer", init)),
             encodings,
             config,
         })
@@ -92,11 +132,29 @@ impl Decoder {
             "a sequence of {length} tokens needs positions beyond {}",
             positions.length()
         );
-        let mut x = self.embed(tokens, positions, execution); // [N, C]
+        let mut x = self.embed(tokens.clone(), positions, execution); // [N, C]
+        let mut carried = self.carried(tokens, &x, execution);
         for layer in 0..self.num_layers() {
-            x = self.block(layer, x, batch, positions, execution);
+            x = self.block(layer, x, batch, positions, &mut carried, execution);
         }
         self.final_norm(x, execution)
+    }
+
+    /// What blocks hand each other, at the start of a pass over `tokens` `[B, T]` with `embedded` `[N, C]`.
+    pub(crate) fn carried(
+        &self,
+        tokens: Tensor<2, Int>,
+        embedded: &Tensor<2>,
+        execution: Execution,
+    ) -> Carried {
+        let inputs = self
+            .per_layer
+            .as_ref()
+            .map(|embedding| embedding.forward(tokens, embedded.clone(), execution));
+        Carried {
+            per_layer_inputs: inputs,
+            ..Carried::default()
+        }
     }
 
     pub(crate) fn num_layers(&self) -> usize {
@@ -110,10 +168,11 @@ impl Decoder {
         x: Tensor<2>,
         batch: usize,
         positions: &Positions,
+        carried: &mut Carried,
         execution: Execution,
     ) -> Tensor<2> {
         let (kind, _) = self.config.layer(layer);
-        self.layers[layer].forward(x, batch, positions.kind(kind), execution)
+        self.layers[layer].forward(x, batch, positions.kind(kind), carried, execution)
     }
 
     /// Final hidden states of the residual stream, both `[N, C]`.
@@ -153,9 +212,14 @@ impl Decoder {
         }
     }
 
+    /// The output head, `[V, C]`.
+    fn head(&self) -> Tensor<2> {
+        self.lm_head.as_ref().unwrap_or(&self.embed_tokens).val()
+    }
+
     /// Output logits `[N, V]` of hidden states `[N, C]`.
     pub fn logits(&self, hidden: Tensor<2>, precision: Precision) -> Tensor<2> {
-        let logits = precision.matmul(hidden, self.embed_tokens.val().transpose());
+        let logits = precision.matmul(hidden, self.head().transpose());
         soft_cap(logits, self.config.final_logit_softcapping)
     }
 
@@ -172,7 +236,7 @@ impl Decoder {
             && !device.is_autodiff()
         {
             let softcap = self.config.final_logit_softcapping;
-            return fused::token_losses(hidden, self.embed_tokens.val(), targets, softcap);
+            return fused::token_losses(hidden, self.head(), targets, softcap);
         }
         let rows = hidden.dims()[0];
         // Without a graph that keeps them, a chunk's logits are free when its losses are known.
@@ -208,7 +272,7 @@ impl Decoder {
                 scale: scale as f32,
                 bf16: execution.precision == Precision::Bf16,
             };
-            return fused::loss(hidden, self.embed_tokens.val(), targets, head);
+            return fused::loss(hidden, self.head(), targets, head);
         }
         self.token_losses(hidden, targets, execution).sum() * scale
     }

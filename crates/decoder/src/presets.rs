@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use positional::EncodingConfig;
 
-use crate::config::{DecoderConfig, LayerKind, NormGain};
+use crate::config::{Activation, DecoderConfig, LayerKind, NormGain};
 
 /// A named shape.
 pub struct Preset {
@@ -104,6 +104,12 @@ fn gemma_2b() -> DecoderConfig {
         attn_logit_softcapping: None,
         final_logit_softcapping: None,
         scale_embeddings: true,
+        hidden_activation: Activation::GeluTanh,
+        tie_word_embeddings: true,
+        layer_scalar: false,
+        num_kv_shared_layers: 0,
+        use_double_wide_mlp: false,
+        hidden_size_per_layer_input: 0,
         pattern,
         layers,
     }

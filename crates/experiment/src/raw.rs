@@ -8,7 +8,7 @@ use std::fmt;
 use std::path::PathBuf;
 
 use corpus::Format;
-use decoder::NormGain;
+use decoder::{Activation, NormGain};
 use serde::de::{MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 
@@ -49,6 +49,8 @@ pub(crate) struct RawModel {
     pub(crate) attn_logit_softcapping: Option<f64>,
     pub(crate) final_logit_softcapping: Option<f64>,
     pub(crate) scale_embeddings: Option<bool>,
+    pub(crate) hidden_activation: Option<Activation>,
+    pub(crate) tie_word_embeddings: Option<bool>,
     pub(crate) pattern: Option<Vec<String>>,
     pub(crate) layers: Option<BTreeMap<String, RawLayerKind>>,
 }

@@ -6,9 +6,9 @@
 
 use std::path::Path;
 
+use ::gguf::{GgufFile, Value};
 use burn::tensor::Device;
 use decoder::Decoder;
-use gguf::{GgufError, GgufFile, Value};
 use serde_json::{Map, json};
 
 use crate::architecture::Architecture;
@@ -104,7 +104,9 @@ impl GgufModel {
         if let Some((_, theirs)) = OUTER.iter().find(|(ours, _)| *ours == name) {
             return (*theirs).to_owned();
         }
-        let layer = name.strip_prefix("model.layers.").and_then(|rest| rest.split_once('.'));
+        let layer = name
+            .strip_prefix("model.layers.")
+            .and_then(|rest| rest.split_once('.'));
         let known = layer.and_then(|(number, rest)| {
             let (_, theirs) = LAYER.iter().find(|(ours, _)| *ours == rest)?;
             Some(format!("blk.{number}.{theirs}"))
@@ -127,7 +129,10 @@ impl GgufModel {
 
 impl TensorSource for GgufModel {
     fn names(&self) -> Vec<String> {
-        let names = self.file.tensors().map(|tensor| hugging_face_name(tensor.name()));
+        let names = self
+            .file
+            .tensors()
+            .map(|tensor| hugging_face_name(tensor.name()));
         names.collect()
     }
 
@@ -137,7 +142,11 @@ impl TensorSource for GgufModel {
     }
 
     fn location(&self, name: &str) -> String {
-        format!("{} (there `{}`)", self.file.path().display(), Self::file_name(name))
+        format!(
+            "{} (there `{}`)",
+            self.file.path().display(),
+            Self::file_name(name)
+        )
     }
 
     fn read(&self, name: &str) -> Result<Vec<f32>, InterchangeError> {
@@ -176,18 +185,25 @@ fn hugging_face_name(name: &str) -> String {
     if let Some((ours, _)) = OUTER.iter().find(|(_, theirs)| *theirs == name) {
         return (*ours).to_owned();
     }
-    let Some((number, rest)) = name.strip_prefix("blk.").and_then(|rest| rest.split_once('.')) else {
+    let Some((number, rest)) = name
+        .strip_prefix("blk.")
+        .and_then(|rest| rest.split_once('.'))
+    else {
         return name.to_owned();
     };
     let known = LAYER.iter().find(|(_, theirs)| *theirs == rest);
-    format!("model.layers.{number}.{}", known.map_or(rest, |(ours, _)| ours))
+    format!(
+        "model.layers.{number}.{}",
+        known.map_or(rest, |(ours, _)| ours)
+    )
 }
 
 /// The file's metadata as the `config.json` that transformers would have.
 fn config(file: &GgufFile) -> Result<HuggingFaceConfig, InterchangeError> {
     let architecture = file.string("general.architecture")?;
     if architecture != "llama" {
-        let reason = format!("is of the architecture `{architecture}`; of GGUF files, `llama` is supported");
+        let reason =
+            format!("is of the architecture `{architecture}`; of GGUF files, `llama` is supported");
         return Err(InterchangeError::file(file.path(), reason));
     }
     let required = |key: &str| size(file, key);
@@ -203,7 +219,9 @@ fn config(file: &GgufFile) -> Result<HuggingFaceConfig, InterchangeError> {
         Some(_) => file.float(&full("rope.freq_base"))?,
         None => 10_000.0,
     };
-    let bos = file.value("tokenizer.ggml.bos_token_id").and_then(|id| id.as_u64());
+    let bos = file
+        .value("tokenizer.ggml.bos_token_id")
+        .and_then(|id| id.as_u64());
     let vocab_size = file.tensor("token_embd.weight")?.shape()[0];
     Ok(HuggingFaceConfig {
         model_type: Some("llama".to_owned()),
@@ -230,18 +248,32 @@ fn full(key: &str) -> String {
 
 fn size(file: &GgufFile, key: &str) -> Result<usize, InterchangeError> {
     let value = file.integer(&full(key))?;
-    usize::try_from(value).map_err(|_| InterchangeError::file(file.path(), format!("llama.{key} is {value}")))
+    usize::try_from(value)
+        .map_err(|_| InterchangeError::file(file.path(), format!("llama.{key} is {value}")))
 }
 
 fn refuse_what_we_do_not_compute(file: &GgufFile, head_dim: usize) -> Result<(), InterchangeError> {
-    let wrong = |key: &str, reason: &str| Err(InterchangeError::file(file.path(), format!("llama.{key} {reason}")));
+    let wrong = |key: &str, reason: &str| {
+        Err(InterchangeError::file(
+            file.path(),
+            format!("llama.{key} {reason}"),
+        ))
+    };
     let given = |key: &str| file.value(&full(key)).and_then(|value| value.as_u64());
     if given("expert_count").is_some_and(|count| count > 0) {
-        return wrong("expert_count", "is not 0: mixtures of experts are not supported");
+        return wrong(
+            "expert_count",
+            "is not 0: mixtures of experts are not supported",
+        );
     }
-    for (key, what) in [("attention.value_length", "values"), ("rope.dimension_count", "rotated coordinates")] {
+    for (key, what) in [
+        ("attention.value_length", "values"),
+        ("rope.dimension_count", "rotated coordinates"),
+    ] {
         if let Some(length) = given(key).filter(|length| *length != head_dim as u64) {
-            let reason = format!("is {length}, but heads have {head_dim} coordinates: that many {what} are supported only");
+            let reason = format!(
+                "is {length}, but heads have {head_dim} coordinates: that many {what} are supported only"
+            );
             return wrong(key, &reason);
         }
     }
@@ -266,7 +298,9 @@ fn scaling(
                 "original_max_position_embeddings": LLAMA_3_CONTEXT,
             }))),
             None => {
-                let reason = format!("{FREQUENCY_FACTORS} is not the table of a Llama 3 model; others are not supported");
+                let reason = format!(
+                    "{FREQUENCY_FACTORS} is not the table of a Llama 3 model; others are not supported"
+                );
                 Err(InterchangeError::file(file.path(), reason))
             }
         };
@@ -282,7 +316,9 @@ fn scaling(
             Ok(object(json!({ "rope_type": "linear", "factor": factor })))
         }
         other => {
-            let reason = format!("llama.rope.scaling.type `{other}` is not supported in a GGUF file; known: none, linear");
+            let reason = format!(
+                "llama.rope.scaling.type `{other}` is not supported in a GGUF file; known: none, linear"
+            );
             Err(InterchangeError::file(file.path(), reason))
         }
     }
@@ -309,12 +345,6 @@ fn llama3_factor(factors: &[f32], theta: f64, head_dim: usize) -> Option<f64> {
     })
 }
 
-impl From<GgufError> for InterchangeError {
-    fn from(error: GgufError) -> Self {
-        Self::Gguf(error)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -328,15 +358,33 @@ mod tests {
     }
 
     #[test]
+    fn the_table_of_llama_3_is_recognised() {
+        // Llama 3.2's: `rope_theta` 500000, factor 32, as transformers' `ROPE_INIT_FUNCTIONS["llama3"]` has it.
+        let mut factors = [1.0f32; 32];
+        factors[15..18].copy_from_slice(&[1.65133, 3.29226, 9.66673]);
+        factors[18..].fill(32.0);
+        assert_eq!(llama3_factor(&factors, 500_000.0, 64), Some(32.0));
+        factors[16] = 3.3;
+        assert_eq!(llama3_factor(&factors, 500_000.0, 64), None);
+        assert_eq!(llama3_factor(&factors[..31], 500_000.0, 64), None);
+    }
+
+    #[test]
     fn names_go_there_and_back() {
         for (ours, theirs) in [
-            ("model.layers.12.self_attn.k_proj.weight", "blk.12.attn_k.weight"),
+            (
+                "model.layers.12.self_attn.k_proj.weight",
+                "blk.12.attn_k.weight",
+            ),
             ("model.embed_tokens.weight", "token_embd.weight"),
             ("lm_head.weight", "output.weight"),
         ] {
             assert_eq!(GgufModel::file_name(ours), theirs);
             assert_eq!(hugging_face_name(theirs), ours);
         }
-        assert_eq!(hugging_face_name("blk.0.attn_q.bias"), "model.layers.0.attn_q.bias");
+        assert_eq!(
+            hugging_face_name("blk.0.attn_q.bias"),
+            "model.layers.0.attn_q.bias"
+        );
     }
 }

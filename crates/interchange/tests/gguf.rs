@@ -77,8 +77,12 @@ impl TensorSource for Interleaved<'_> {
         let heads = values.chunks_exact(2 * half);
         let interleaved = heads.flat_map(|head| {
             let (first, second) = head.split_at(half);
-            let pairs = first.chunks_exact(columns).zip(second.chunks_exact(columns));
-            pairs.flat_map(|(a, b)| [a, b].concat()).collect::<Vec<f32>>()
+            let pairs = first
+                .chunks_exact(columns)
+                .zip(second.chunks_exact(columns));
+            pairs
+                .flat_map(|(a, b)| [a, b].concat())
+                .collect::<Vec<f32>>()
         });
         Ok(interleaved.collect())
     }
@@ -116,16 +120,29 @@ fn a_tiny_model_of_all_types_has_the_logits_of_transformers() {
     assert!(worst <= 1e-4, "{worst}");
     let wrong = import(model.architecture(), &Interleaved(&model), &Device::flex());
     let worst = worst_difference(&wrong.expect("sound weights"));
-    assert!(worst > 0.1, "rows in the file's order make no difference: {worst}");
+    assert!(
+        worst > 0.1,
+        "rows in the file's order make no difference: {worst}"
+    );
 }
 
 #[test]
 fn a_tiny_model_brings_its_tokenizer() {
     let model = GgufModel::open(&folder().join("tiny.gguf")).expect("a sound file");
-    let tokenizer: Tokenizer = model.tokenizer_json().expect("a tokenizer").parse().expect("valid");
+    let tokenizer: Tokenizer = model
+        .tokenizer_json()
+        .expect("a tokenizer")
+        .parse()
+        .expect("valid");
     let encoded = tokenizer.encode("the the 12<s>", false).expect("encoded");
-    assert_eq!(encoded.get_tokens(), ["t", "he", "Ġthe", "Ġ", "1", "2", "<s>"]);
-    assert_eq!(model.bos_token().expect("in the vocabulary").as_deref(), Some("<s>"));
+    assert_eq!(
+        encoded.get_tokens(),
+        ["t", "he", "Ġthe", "Ġ", "1", "2", "<s>"]
+    );
+    assert_eq!(
+        model.bos_token().expect("in the vocabulary").as_deref(),
+        Some("<s>")
+    );
 }
 
 #[test]
@@ -135,7 +152,9 @@ fn files_that_are_no_llama_are_refused() {
     let path = temporary.path().join("changed.gguf");
     let refusal = |from: &str, to: &str| {
         let mut bytes = sound.clone();
-        let at = bytes.windows(from.len()).position(|window| window == from.as_bytes());
+        let at = bytes
+            .windows(from.len())
+            .position(|window| window == from.as_bytes());
         let at = at.expect(from);
         bytes[at..at + to.len()].copy_from_slice(to.as_bytes());
         std::fs::write(&path, bytes).expect("written");
@@ -144,10 +163,16 @@ fn files_that_are_no_llama_are_refused() {
     };
     // The first `llama` in the file is the value of `general.architecture`.
     assert!(refusal("llama", "falco").contains("is of the architecture `falco`"));
-    assert!(refusal("llama.block_count", "llama.block_kount").contains("`llama.block_count` is missing"));
+    assert!(
+        refusal("llama.block_count", "llama.block_kount")
+            .contains("`llama.block_count` is missing")
+    );
     let missing = refusal("blk.1.ffn_up.weight", "blk.1.ffn_ap.weight");
     assert!(missing.contains("mlp.up_proj.weight"), "{missing}");
-    assert!(refusal("token_embd.weight", "token_embx.weight").contains("`token_embd.weight` is missing"));
+    assert!(
+        refusal("token_embd.weight", "token_embx.weight")
+            .contains("`token_embd.weight` is missing")
+    );
 }
 
 #[derive(Deserialize)]
@@ -174,22 +199,36 @@ struct Tokens {
 }
 
 fn smollm2() -> GgufModel {
-    let path = std::env::var_os("SMOLLM2_GGUF").expect("SMOLLM2_GGUF is the path that scripts/smollm2.sh prints");
+    let path = std::env::var_os("SMOLLM2_GGUF")
+        .expect("SMOLLM2_GGUF is the path that scripts/smollm2.sh prints");
     GgufModel::open(Path::new(&path)).expect("a sound file")
 }
 
 fn smollm2_tokenizer() -> Tokenizer {
-    smollm2().tokenizer_json().expect("a tokenizer").parse().expect("valid")
+    smollm2()
+        .tokenizer_json()
+        .expect("a tokenizer")
+        .parse()
+        .expect("valid")
 }
 
 fn ids(tokenizer: &Tokenizer, text: &str) -> Vec<u32> {
-    tokenizer.encode(text, false).expect("encoded").get_ids().to_vec()
+    tokenizer
+        .encode(text, false)
+        .expect("encoded")
+        .get_ids()
+        .to_vec()
 }
 
 fn book(name: &str, characters: std::ops::Range<usize>) -> String {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../datasets/books").join(name);
+    let path = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../../datasets/books")
+        .join(name);
     let text = std::fs::read_to_string(path).expect(name);
-    text.chars().skip(characters.start).take(characters.len()).collect()
+    text.chars()
+        .skip(characters.start)
+        .take(characters.len())
+        .collect()
 }
 
 #[test]
@@ -199,8 +238,14 @@ fn smollm2_tokenizes_books_as_transformers_does() {
     let digest = |text: &str| {
         let ids = ids(&tokenizer, text);
         let bytes: Vec<u8> = ids.iter().flat_map(|id| id.to_le_bytes()).collect();
-        let sha256 = Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect();
-        Tokens { count: ids.len(), sha256 }
+        let sha256 = Sha256::digest(bytes)
+            .iter()
+            .map(|byte| format!("{byte:02x}"))
+            .collect();
+        Tokens {
+            count: ids.len(),
+            sha256,
+        }
     };
     let golden: Golden = golden("smollm2.json");
     assert_eq!(golden.tokens_of_books.len(), 19);
@@ -208,7 +253,10 @@ fn smollm2_tokenizes_books_as_transformers_does() {
         let text = book(name, 0..200_000);
         assert_eq!(digest(&text), expected.all, "{name}");
         let has_digit = |line: &str| line.contains(|c: char| c.is_ascii_digit());
-        let without: String = text.split_inclusive('\n').filter(|line| !has_digit(line)).collect();
+        let without: String = text
+            .split_inclusive('\n')
+            .filter(|line| !has_digit(line))
+            .collect();
         assert_eq!(digest(&without), expected.without_digits, "{name}");
     }
 }
@@ -225,22 +273,42 @@ fn smollm2_has_the_perplexity_of_transformers() {
     let ours = losses(&decoder, &golden.ids);
     println!("512 tokens in {:.1?}", began.elapsed());
     let close = |what: &str, ours: f64, theirs: f64| {
-        println!("{what}: {ours:.7} here, {theirs:.7} in transformers, relative difference {:.1e}", ours / theirs - 1.0);
+        println!(
+            "{what}: {ours:.7} here, {theirs:.7} in transformers, relative difference {:.1e}",
+            ours / theirs - 1.0
+        );
         assert!((ours / theirs - 1.0).abs() < 1e-5, "{what}");
     };
     close("passage", mean(&ours), golden.mean_nll);
-    close("passage, first 256", mean(&ours[..255]), golden.mean_nll_first256);
+    close(
+        "passage, first 256",
+        mean(&ours[..255]),
+        golden.mean_nll_first256,
+    );
     let tokenizer = smollm2_tokenizer();
-    let passage = std::fs::read_to_string(folder().join("smollm2_passage.txt")).expect("the passage");
-    let first: Vec<i32> = ids(&tokenizer, &passage)[..512].iter().map(|&id| id as i32).collect();
+    let passage =
+        std::fs::read_to_string(folder().join("smollm2_passage.txt")).expect("the passage");
+    let first: Vec<i32> = ids(&tokenizer, &passage)[..512]
+        .iter()
+        .map(|&id| id as i32)
+        .collect();
     assert_eq!(first, golden.ids);
     for (name, expected) in &golden.mean_nll_of_books {
         let text = book(name, 60_000..64_500);
-        let ids: Vec<i32> = ids(&tokenizer, &text)[..512].iter().map(|&id| id as i32).collect();
+        let ids: Vec<i32> = ids(&tokenizer, &text)[..512]
+            .iter()
+            .map(|&id| id as i32)
+            .collect();
         close(name, mean(&losses(&decoder, &ids)), *expected);
     }
-    let rows: Vec<f32> = logits(&decoder, &golden.ids[..8]).into_data().iter().collect();
-    for (row, expected) in rows.chunks_exact(49_152).zip(&golden.top3_of_first8_positions) {
+    let rows: Vec<f32> = logits(&decoder, &golden.ids[..8])
+        .into_data()
+        .iter()
+        .collect();
+    for (row, expected) in rows
+        .chunks_exact(49_152)
+        .zip(&golden.top3_of_first8_positions)
+    {
         let mut order: Vec<usize> = (0..row.len()).collect();
         order.sort_by(|&a, &b| row[b].total_cmp(&row[a]));
         assert_eq!(order[..3], expected[..]);
@@ -252,9 +320,17 @@ fn smollm2_has_the_perplexity_of_transformers() {
 fn smollm2_with_rows_in_the_files_order_is_another_model() {
     let golden: Golden = golden("smollm2.json");
     let model = smollm2();
-    let wrong = import(model.architecture(), &Interleaved(&model), &Device::flex()).expect("sound weights");
+    let wrong =
+        import(model.architecture(), &Interleaved(&model), &Device::flex()).expect("sound weights");
     let nll = mean(&losses(&wrong, &golden.ids));
-    println!("perplexity {:.1}, transformers' {:.1}", nll.exp(), golden.mean_nll_interleaved.exp());
-    assert!((nll / golden.mean_nll_interleaved - 1.0).abs() < 1e-4, "{nll}");
+    println!(
+        "perplexity {:.1}, transformers' {:.1}",
+        nll.exp(),
+        golden.mean_nll_interleaved.exp()
+    );
+    assert!(
+        (nll / golden.mean_nll_interleaved - 1.0).abs() < 1e-4,
+        "{nll}"
+    );
     assert!(nll.exp() > 300.0);
 }

@@ -22,6 +22,24 @@ pub(crate) const FRACTION: Parameter = Parameter {
     range: Interval::closed(0.0, 1.0),
 };
 
+/// By how much a trained context is stretched.
+pub(crate) const FACTOR: Parameter = Parameter {
+    name: "factor",
+    default: 8.0,
+    unit: "",
+    summary: "by how much wavelengths are stretched; 1 changes nothing",
+    range: Interval::at_least(1.0),
+};
+
+/// The context before it was stretched.
+pub(crate) const ORIGINAL: Parameter = Parameter {
+    name: "original_max_position_embeddings",
+    default: 8192.0,
+    unit: "tokens",
+    summary: "context length that was trained before stretching",
+    range: Interval::at_least(1.0),
+};
+
 /// An encoding that is a spectrum and nothing else.
 #[derive(Debug)]
 pub(crate) struct Rotary {
@@ -32,7 +50,16 @@ pub(crate) struct Rotary {
 impl Rotary {
     /// A rotary encoding of unit amplitude.
     pub(crate) fn build(label: String, frequencies: Vec<f64>) -> BuildResult {
-        let spectrum = Spectrum::new(frequencies, 1.0)?;
+        Self::with_amplitude(label, frequencies, 1.0)
+    }
+
+    /// A rotary encoding whose cosines and sines are multiplied by `amplitude`.
+    pub(crate) fn with_amplitude(
+        label: String,
+        frequencies: Vec<f64>,
+        amplitude: f64,
+    ) -> BuildResult {
+        let spectrum = Spectrum::new(frequencies, amplitude)?;
         Ok(Arc::new(Self { label, spectrum }))
     }
 }

@@ -9,6 +9,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 use experiment::DeviceRequest;
 
+use crate::imported::ModelPath;
 use crate::run::Beginning;
 use crate::sweep::EngineKind;
 
@@ -63,17 +64,41 @@ pub struct TrainArguments {
 /// Commands other than training.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Evaluate the newest checkpoint of a run again
+    /// Evaluate the newest checkpoint of a run again, or a model from elsewhere
     Eval {
-        /// The run directory
-        run: PathBuf,
+        /// The run directory, or hf:PATH for a Hugging Face folder or a GGUF file
+        model: ModelPath,
         /// Override a key of the run's config, for example --set evaluation.windows_per_document=4;
-        /// the result is then shown but not stored
+        /// the result is then shown but not stored. Of a model from elsewhere: data.*, evaluation.*
         #[arg(long = "set", value_name = "KEY=VALUE")]
         overrides: Vec<String>,
         /// Device: auto, cpu, wgpu[:N], wgpu:cpu (software rasterizer), cuda[:N]
         #[arg(long)]
         device: Option<String>,
+        /// Text for a model from elsewhere: files or folders (repeatable)
+        #[arg(long, value_name = "PATH")]
+        corpus: Vec<PathBuf>,
+        /// Context lengths for a model from elsewhere, for example 512,1024; a quarter, half and all of its
+        /// own longest, up to 2048, without it
+        #[arg(long, value_name = "LENGTHS", value_delimiter = ',')]
+        contexts: Vec<usize>,
+        /// Write the result of a model from elsewhere as JSON
+        #[arg(long, value_name = "FILE")]
+        out: Option<PathBuf>,
+    },
+    /// Write the logits of given tokens, to compare with other programs
+    Logits {
+        /// The run directory, or hf:PATH for a Hugging Face folder or a GGUF file
+        model: ModelPath,
+        /// Token ids in decimal, one sequence a line, the beginning-of-sequence token included
+        #[arg(long, value_name = "FILE")]
+        tokens: PathBuf,
+        /// A safetensors file to write: logits.0, logits.1.. of shape [tokens, vocabulary]
+        #[arg(long, value_name = "FILE")]
+        out: PathBuf,
+        /// Device: auto, cpu, wgpu[:N], wgpu:cpu (software rasterizer), cuda[:N]
+        #[arg(long, default_value = "auto")]
+        device: DeviceRequest,
     },
     /// Time training steps, or forward passes, on synthetic tokens; prints one line of JSON
     Speed(SpeedArguments),

@@ -6,6 +6,7 @@ use corpus::CorpusError;
 use decoder::{DecoderError, LoadError};
 use evaluation::EvaluationError;
 use experiment::ConfigError;
+use interchange::InterchangeError;
 use miette::Diagnostic;
 use thiserror::Error;
 
@@ -33,6 +34,17 @@ pub enum TrainerError {
     /// The decoder cannot be built.
     #[error(transparent)]
     Decoder(#[from] DecoderError),
+    /// A model from elsewhere cannot be taken in, or one of ours not given out.
+    #[error(transparent)]
+    Interchange(#[from] InterchangeError),
+    /// An argument that does not fit the others.
+    #[error("{argument}: {reason}")]
+    Argument {
+        /// The argument.
+        argument: String,
+        /// What is wrong and what would be right.
+        reason: String,
+    },
     /// The evaluation failed.
     #[error(transparent)]
     Evaluation(#[from] EvaluationError),
@@ -152,6 +164,8 @@ impl TrainerError {
             | Self::Config(_)
             | Self::Corpus(_)
             | Self::Decoder(_)
+            | Self::Interchange(_)
+            | Self::Argument { .. }
             | Self::NotARun(_)
             | Self::InUse(_)
             | Self::OtherConfig { .. }

@@ -8,6 +8,7 @@ mod cli;
 mod compare;
 mod device;
 mod error;
+mod imported;
 mod learner;
 mod logging;
 mod metrics;
@@ -67,14 +68,29 @@ fn main() -> ExitCode {
 fn dispatch(cli: Cli) -> Result<(), TrainerError> {
     match cli.command {
         Some(Command::Eval {
-            run,
+            model,
             overrides,
             device,
+            corpus,
+            contexts,
+            out,
         }) => {
             let mut overrides = overrides;
             overrides.extend(device.map(|device| format!("run.device={device:?}")));
-            run::evaluate_run(&run, &overrides)
+            imported::evaluate(&imported::Request {
+                model,
+                overrides,
+                corpus,
+                contexts,
+                out,
+            })
         }
+        Some(Command::Logits {
+            model,
+            tokens,
+            out,
+            device,
+        }) => imported::write_logits(&model, &tokens, &out, &device),
         Some(Command::Speed(arguments)) => speed::measure(&arguments),
         Some(Command::Compare {
             runs,

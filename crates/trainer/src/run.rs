@@ -441,7 +441,8 @@ fn check_corpus(
     })
 }
 
-fn latest_checkpoint(directory: &RunDirectory) -> Option<Checkpoint> {
+/// The newest usable checkpoint, with a warning for each damaged one after it.
+pub fn latest_checkpoint(directory: &RunDirectory) -> Option<Checkpoint> {
     let (checkpoint, damaged) = directory.checkpoints().load_latest();
     for error in damaged {
         tracing::warn!(%error, "checkpoint skipped");
@@ -502,13 +503,33 @@ fn evaluate_with_progress(
     stop: &AtomicBool,
 ) -> Result<Option<Evaluation>, TrainerError> {
     let (file, split) = evaluation_file(experiment, corpus);
+    let protocol = protocol(experiment);
+    evaluate_file(
+        decoder,
+        (file, split),
+        &corpus.tokenizer,
+        &protocol,
+        workers,
+        stop,
+    )
+}
+
+/// Runs `protocol` on a token file of the split that is named; `None` if a signal stopped it.
+pub fn evaluate_file(
+    decoder: &Decoder,
+    (file, split): (&corpus::TokenFile, &str),
+    tokenizer: &corpus::Tokenizer,
+    protocol: &Protocol,
+    workers: &Workers,
+    stop: &AtomicBool,
+) -> Result<Option<Evaluation>, TrainerError> {
     let bar = bar("evaluating {bar:24} {pos}/{len} tokens  {eta} left");
     let result = evaluate(
         decoder,
         file,
         split,
-        &corpus.tokenizer,
-        &protocol(experiment),
+        tokenizer,
+        protocol,
         workers,
         &mut |done, all| {
             bar.set_length(all as u64);
@@ -528,7 +549,8 @@ fn evaluate_with_progress(
     }
 }
 
-fn bar(template: &str) -> ProgressBar {
+/// A progress bar; without its look if the template is wrong.
+pub fn bar(template: &str) -> ProgressBar {
     let bar = ProgressBar::new(0);
     match ProgressStyle::with_template(template) {
         Ok(style) => bar.with_style(style),

@@ -35,6 +35,34 @@ pub fn read_documents(config: &DataConfig) -> Result<Vec<Document>, CorpusError>
     Ok(documents)
 }
 
+/// The documents of `split` where a manifest says which those are, all documents elsewhere.
+///
+/// # Errors
+/// As [`read_documents`].
+pub(crate) fn read_held_out(
+    config: &DataConfig,
+    split: Split,
+) -> Result<Vec<Document>, CorpusError> {
+    let mut documents = Vec::new();
+    for path in &config.paths {
+        fs::metadata(path).map_err(CorpusError::io("read", path))?;
+        match resolve(path, config.format)? {
+            Format::Manifest => {
+                let all = manifest::read(path)?;
+                documents.extend(all.into_iter().filter(|document| document.split == split));
+            }
+            format => {
+                let all = read_files(path, format, config)?;
+                documents.extend(
+                    all.into_iter()
+                        .map(|document| Document { split, ..document }),
+                );
+            }
+        }
+    }
+    Ok(documents)
+}
+
 fn read_files(
     path: &Path,
     format: Format,

@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 
 use burn::tensor::{Device, Int, Tensor, TensorData};
-use decoder::{Decoder, DecoderConfig, Execution, Kernels, LayerKind, NormGain, Precision, preset};
+use decoder::{
+    Activation, Decoder, DecoderConfig, Execution, Kernels, LayerKind, NormGain, Precision, preset,
+};
 use positional::EncodingConfig;
 
 pub const VOCABULARY: usize = 61;
@@ -62,6 +64,9 @@ pub fn everything() -> DecoderConfig {
     config.query_scale = Some(0.7);
     config.attn_logit_softcapping = Some(3.0);
     config.final_logit_softcapping = Some(5.0);
+    config.hidden_activation = Activation::Silu;
+    config.tie_word_embeddings = false;
+    config.layer_scalar = true;
     config.pattern = ["local", "global", "alibi"].map(str::to_owned).to_vec();
     config.layers = BTreeMap::from([
         (
@@ -82,6 +87,17 @@ pub fn everything() -> DecoderConfig {
             LayerKind::global(EncodingConfig::new("alibi")),
         ),
     ]);
+    config
+}
+
+/// Keys and values shared, wide feed-forward layers, inputs of each layer: Gemma 4 E2B in small.
+pub fn sharing() -> DecoderConfig {
+    let mut config = everything();
+    config.num_hidden_layers = 6;
+    config.hidden_activation = Activation::GeluTanh;
+    config.num_kv_shared_layers = 3;
+    config.use_double_wide_mlp = true;
+    config.hidden_size_per_layer_input = 6;
     config
 }
 

@@ -9,7 +9,7 @@ use decoder::{
 };
 use positional::{EncodingConfig, families};
 
-use crate::common::{everything, fused, fused_attention, plain, small, to_device, tokens};
+use crate::common::{everything, fused, fused_attention, plain, sharing, small, to_device, tokens};
 
 const LENGTH: usize = 11;
 
@@ -28,6 +28,9 @@ fn examples(decoder: &Decoder) -> Examples {
         targets: Tensor::from_data(TensorData::new(targets, [2 * LENGTH]), &device),
     }
 }
+
+/// Of four layers: the norm after the last one takes its scalar out again, so its gradient is rounding noise.
+const LAST_SCALAR: &str = "layers.3.layer_scalar";
 
 const MEAN: f64 = 1.0 / (2 * LENGTH) as f64;
 
@@ -69,6 +72,11 @@ fn loss_and_gradients(
 
 /// Along a random direction in one parameter at a time, the slope of the loss is the gradient's.
 fn assert_gradients(config: DecoderConfig, execution: Execution) {
+    assert_gradients_within(2e-2, config, execution);
+}
+
+/// From losses up to `distance` away on either side.
+fn assert_gradients_within(distance: f32, config: DecoderConfig, execution: Execution) {
     let autodiff = Device::flex().autodiff();
     let decoder = Decoder::new(config, 3, &autodiff).expect("valid config");
     let values = named_tensors(&decoder);
@@ -98,10 +106,12 @@ fn assert_gradients(config: DecoderConfig, execution: Execution) {
             let decoder = load_parameters(decoder.clone(), moved).expect("same parameters");
             f64::from(loss(&decoder, execution).into_scalar::<f32>())
         };
-        let step = 2e-2 / (gradient.len() as f32).sqrt();
-        let measured = (at(step) - at(-step)) / (2.0 * f64::from(step));
+        let step = distance / (gradient.len() as f32).sqrt();
+        let quotient = |step: f32| (at(step) - at(-step)) / (2.0 * f64::from(step));
+        // Richardson's extrapolation: the loss's curvature would show in the wide quotient alone.
+        let measured = (4.0 * quotient(step / 2.0) - quotient(step)) / 3.0;
         // f32 losses near 4 carry a few 1e-7 of noise; the step turns it into this much slope.
-        let noise = 1e-6 / f64::from(step);
+        let noise = 2e-6 / f64::from(step);
         assert!(
             (measured - slope).abs() <= 0.02 * slope.abs() + noise,
             "{name}: gradient {slope}, finite difference {measured}, noise {noise}"
@@ -124,9 +134,20 @@ fn fused_attention_path() {
     assert_gradients(small(EncodingConfig::new("rope")), fused_attention());
 }
 
+/// Few layers and no second norms, which bend the loss. Norms of products of six small numbers still do.
+fn shallow_sharing() -> DecoderConfig {
+    DecoderConfig {
+        num_hidden_layers: 4,
+        num_kv_shared_layers: 1,
+        post_norms: false,
+        ..sharing()
+    }
+}
+
 #[test]
 fn every_option() {
     assert_gradients(everything(), plain(4));
+    assert_gradients_within(2e-3, shallow_sharing(), plain(4));
 }
 
 #[test]
@@ -137,6 +158,7 @@ fn fused_path() {
 #[test]
 fn every_option_fused() {
     assert_gradients(everything(), fused());
+    assert_gradients_within(2e-3, shallow_sharing(), fused());
 }
 
 /// Much finer than a difference quotient can tell.
@@ -167,14 +189,21 @@ fn fused_gradients_equal_those_of_the_plain_path() {
 #[test]
 fn recomputing_the_blocks_changes_no_bit_of_fused_kernels_and_little_of_plain_ones() {
     let autodiff = Device::flex().autodiff();
-    for config in [small(EncodingConfig::new("prope")), everything()] {
+    for config in [small(EncodingConfig::new("prope")), everything(), sharing()] {
         let decoder = Decoder::new(config, 3, &autodiff).expect("valid config");
         for execution in [plain(4), fused_attention(), fused()] {
             let [(loss, kept), (again, recomputed)] =
                 [Activations::Kept, Activations::RecomputedPerBlock]
                     .map(|activations| loss_and_gradients(&decoder, execution, activations));
-            assert_eq!(loss.to_bits(), again.to_bits());
-            for ((name, a), (_, b)) in kept.into_iter().zip(recomputed) {
+            match execution.kernels {
+                Kernels::Fused => assert_eq!(loss.to_bits(), again.to_bits()),
+                Kernels::Plain => assert!((loss - again).abs() <= 1e-6 * loss, "{loss} {again}"),
+            }
+            let named = kept.into_iter().filter(|(name, _)| name != LAST_SCALAR);
+            let recomputed = recomputed
+                .into_iter()
+                .filter(|(name, _)| name != LAST_SCALAR);
+            for ((name, a), (_, b)) in named.zip(recomputed) {
                 let size = a.iter().map(|g| g.abs()).fold(0.0f32, f32::max);
                 let tolerance = match execution.kernels {
                     Kernels::Fused => 0.0,
@@ -199,6 +228,9 @@ fn every_parameter_gets_a_gradient_that_is_not_zero() {
     let autodiff = Device::flex().autodiff();
     let decoder = Decoder::new(everything(), 3, &autodiff).expect("valid config");
     for (name, gradient) in gradients(&decoder, plain(4)) {
+        if name == LAST_SCALAR {
+            continue;
+        }
         let norm: f32 = gradient.iter().map(|g| g * g).sum::<f32>().sqrt();
         assert!(norm > 1e-6, "{name}: {norm}");
     }

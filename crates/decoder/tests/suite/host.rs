@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use decoder::{Decoder, DecoderConfig, LayerKind, NormGain, named_tensors};
+use decoder::{Activation, Decoder, DecoderConfig, LayerKind, NormGain, named_tensors};
 use positional::PositionalEncoding;
 
 type Vector = Vec<f64>;
@@ -47,6 +47,13 @@ fn gelu(x: f64) -> f64 {
     0.5 * x * (1.0 + ((2.0 / std::f64::consts::PI).sqrt() * (x + 0.044_715 * x.powi(3))).tanh())
 }
 
+fn activate(x: f64, activation: Activation) -> f64 {
+    match activation {
+        Activation::GeluTanh => gelu(x),
+        Activation::Silu => x / (1.0 + (-x).exp()),
+    }
+}
+
 fn add(x: &mut [f64], y: &[f64]) {
     for (x, y) in x.iter_mut().zip(y) {
         *x += y;
@@ -78,6 +85,12 @@ pub fn logits(decoder: &Decoder, tokens: &[usize]) -> Vec<f32> {
         .iter()
         .map(|id| rows[*id].iter().map(|v| v * scale).collect())
         .collect();
+    let inputs: Vec<Vec<Vector>> = tokens
+        .iter()
+        .zip(&stream)
+        .map(|(id, x)| layer_inputs(&weights, config, *id, x))
+        .collect();
+    let mut shared = BTreeMap::new();
     for layer in 0..config.num_hidden_layers {
         let (name, kind) = config.layer(layer);
         block(
@@ -87,13 +100,22 @@ pub fn logits(decoder: &Decoder, tokens: &[usize]) -> Vec<f32> {
             kind,
             &*decoder.encodings()[name],
             layer,
+            shared.entry(name.to_owned()).or_default(),
         );
+        for (x, inputs) in stream.iter_mut().zip(&inputs) {
+            finish(x, &weights, config, layer, inputs.get(layer));
+        }
     }
+    let head = if config.tie_word_embeddings {
+        embedding.clone()
+    } else {
+        weights.0["lm_head"].1.clone()
+    };
     stream
         .iter()
         .flat_map(|x| {
             let x = weights.norm("norm", x, config);
-            rows.iter()
+            head.chunks(config.hidden_size)
                 .map(|row| {
                     let dot = row.iter().zip(&x).map(|(a, b)| a * b).sum();
                     cap(dot, config.final_logit_softcapping) as f32
@@ -103,6 +125,65 @@ pub fn logits(decoder: &Decoder, tokens: &[usize]) -> Vec<f32> {
         .collect()
 }
 
+/// A token's inputs of all layers.
+fn layer_inputs(weights: &Weights, config: &DecoderConfig, id: usize, x: &[f64]) -> Vec<Vector> {
+    let width = config.hidden_size_per_layer_input;
+    if width == 0 {
+        return Vec::new();
+    }
+    let (_, table) = &weights.0["per_layer.embed_tokens_per_layer"];
+    let all = config.num_hidden_layers * width;
+    let projected = weights.project("per_layer.per_layer_model_projection", x);
+    let scaled: Vector = projected
+        .iter()
+        .map(|v| v / (config.hidden_size as f64).sqrt())
+        .collect();
+    (0..config.num_hidden_layers)
+        .map(|layer| {
+            let of_layer = layer * width..(layer + 1) * width;
+            let name = "per_layer.per_layer_projection_norm";
+            let normed = weights.norm(name, &scaled[of_layer.clone()], config);
+            let token = &table[id * all..(id + 1) * all][of_layer];
+            normed
+                .iter()
+                .zip(token)
+                .map(|(n, e)| (n + e * (width as f64).sqrt()) / 2.0f64.sqrt())
+                .collect()
+        })
+        .collect()
+}
+
+/// What Gemma 4 does after the feed-forward layer.
+fn finish(
+    x: &mut Vector,
+    weights: &Weights,
+    config: &DecoderConfig,
+    layer: usize,
+    input: Option<&Vector>,
+) {
+    let path = |name: &str| format!("layers.{layer}.{name}");
+    if let Some(input) = input {
+        let gate = weights.project(&path("per_layer.per_layer_input_gate"), x);
+        let inner: Vector = gate
+            .iter()
+            .zip(input)
+            .map(|(g, i)| activate(*g, config.hidden_activation) * i)
+            .collect();
+        let y = weights.project(&path("per_layer.per_layer_projection"), &inner);
+        let y = weights.norm(&path("per_layer.post_per_layer_input_norm"), &y, config);
+        add(x, &y);
+    }
+    if config.layer_scalar {
+        let scalar = weights.0[&path("layer_scalar")].1[0];
+        for v in x.iter_mut() {
+            *v *= scalar;
+        }
+    }
+}
+
+/// Keys and values of one layer, `[T][K][D]` each.
+type KeyValues = (Vec<Vec<Vector>>, Vec<Vec<Vector>>);
+
 fn block(
     stream: &mut [Vector],
     weights: &Weights,
@@ -110,13 +191,26 @@ fn block(
     kind: &LayerKind,
     encoding: &dyn PositionalEncoding,
     layer: usize,
+    shared: &mut KeyValues,
 ) {
     let path = |name: &str| format!("layers.{layer}.{name}");
     let normed: Vec<Vector> = stream
         .iter()
         .map(|x| weights.norm(&path("input_layernorm"), x, config))
         .collect();
-    let attended = attention(&normed, weights, config, kind, encoding, &path("self_attn"));
+    let own = layer + config.num_kv_shared_layers < config.num_hidden_layers;
+    if own {
+        *shared = key_values(&normed, weights, config, kind, encoding, &path("self_attn"));
+    }
+    let attended = attention(
+        &normed,
+        shared,
+        weights,
+        config,
+        kind,
+        encoding,
+        &path("self_attn"),
+    );
     for (x, mut y) in stream.iter_mut().zip(attended) {
         if config.post_norms {
             y = weights.norm(&path("post_attention_layernorm"), &y, config);
@@ -125,7 +219,11 @@ fn block(
         let h = weights.norm(&path("pre_feedforward_layernorm"), x, config);
         let gate = weights.project(&path("mlp.gate_proj"), &h);
         let up = weights.project(&path("mlp.up_proj"), &h);
-        let inner: Vector = gate.iter().zip(&up).map(|(g, u)| gelu(*g) * u).collect();
+        let inner: Vector = gate
+            .iter()
+            .zip(&up)
+            .map(|(g, u)| activate(*g, config.hidden_activation) * u)
+            .collect();
         let mut y = weights.project(&path("mlp.down_proj"), &inner);
         if config.post_norms {
             y = weights.norm(&path("post_feedforward_layernorm"), &y, config);
@@ -134,8 +232,65 @@ fn block(
     }
 }
 
+fn key_values(
+    x: &[Vector],
+    weights: &Weights,
+    config: &DecoderConfig,
+    kind: &LayerKind,
+    encoding: &dyn PositionalEncoding,
+    path: &str,
+) -> KeyValues {
+    let d = config.head_dim_of(kind);
+    let split = |x: Vector| -> Vec<Vector> { x.chunks(d).map(<[f64]>::to_vec).collect() };
+    let raw_keys: Vec<Vec<Vector>> = x
+        .iter()
+        .map(|x| split(weights.project(&format!("{path}.k_proj"), x)))
+        .collect();
+    let keys = raw_keys
+        .iter()
+        .enumerate()
+        .map(|(t, heads)| {
+            heads
+                .iter()
+                .map(|head| {
+                    let head = if config.qk_norm {
+                        weights.norm(&format!("{path}.k_norm"), head, config)
+                    } else {
+                        head.clone()
+                    };
+                    match encoding.spectrum() {
+                        Some(spectrum) => spectrum.rotate(&head, t),
+                        None => head,
+                    }
+                })
+                .collect()
+        })
+        .collect();
+    let values = x
+        .iter()
+        .zip(&raw_keys)
+        .map(|(x, raw)| {
+            let heads = if kind.keys_are_values {
+                raw.clone()
+            } else {
+                split(weights.project(&format!("{path}.v_proj"), x))
+            };
+            if config.v_norm {
+                heads
+                    .iter()
+                    .map(|h| unit_rms(h, config.rms_norm_eps))
+                    .collect()
+            } else {
+                heads
+            }
+        })
+        .collect();
+    (keys, values)
+}
+
 fn attention(
     x: &[Vector],
+    (keys, values): &KeyValues,
     weights: &Weights,
     config: &DecoderConfig,
     kind: &LayerKind,
@@ -157,10 +312,6 @@ fn attention(
         Some(spectrum) => spectrum.rotate(&head, position),
         None => head,
     };
-    let raw_keys: Vec<Vec<Vector>> = x
-        .iter()
-        .map(|x| split(weights.project(&format!("{path}.k_proj"), x)))
-        .collect();
     let queries: Vec<Vec<Vector>> = x
         .iter()
         .enumerate()
@@ -172,35 +323,6 @@ fn attention(
                     q.iter().map(|v| v * encoding.logit_scale(t)).collect()
                 })
                 .collect()
-        })
-        .collect();
-    let keys: Vec<Vec<Vector>> = raw_keys
-        .iter()
-        .enumerate()
-        .map(|(t, heads)| {
-            heads
-                .iter()
-                .map(|h| place(normed("k_norm", h), t))
-                .collect()
-        })
-        .collect();
-    let values: Vec<Vec<Vector>> = x
-        .iter()
-        .zip(&raw_keys)
-        .map(|(x, raw)| {
-            let heads = if kind.keys_are_values {
-                raw.clone()
-            } else {
-                split(weights.project(&format!("{path}.v_proj"), x))
-            };
-            if config.v_norm {
-                heads
-                    .iter()
-                    .map(|h| unit_rms(h, config.rms_norm_eps))
-                    .collect()
-            } else {
-                heads
-            }
         })
         .collect();
     let scale = config.query_scale.unwrap_or((d as f64).powf(-0.5));

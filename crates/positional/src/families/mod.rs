@@ -6,7 +6,10 @@ mod nope_scaled;
 mod prope;
 mod prope_reversed;
 mod rope;
+mod rope_linear;
+mod rope_llama3;
 mod rope_partial;
+mod rope_yarn;
 mod sinusoidal;
 
 use crate::nearest::nearest;
@@ -18,6 +21,9 @@ static FAMILIES: &[&Family] = &[
     &nope::FAMILY,
     &prope_reversed::FAMILY,
     &rope_partial::FAMILY,
+    &rope_linear::FAMILY,
+    &rope_llama3::FAMILY,
+    &rope_yarn::FAMILY,
     &alibi::FAMILY,
     &sinusoidal::FAMILY,
     &nope_scaled::FAMILY,

@@ -47,6 +47,18 @@ SPECTRA = [
     ("rope_partial", 64, 1e4, 0.0),
 ]
 
+# Stretched contexts: (kind, head_dim, parameters), the last by transformers' names.
+STRETCHED = [
+    ("rope_linear", 256, {"theta": 1e6, "factor": 8.0}),
+    ("rope_linear", 64, {"theta": 1e4, "factor": 1.0}),
+    ("rope_llama3", 128, {"theta": 5e5, "factor": 8.0, "low_freq_factor": 1.0, "high_freq_factor": 4.0, "original_max_position_embeddings": 8192}),
+    ("rope_llama3", 64, {"theta": 5e5, "factor": 32.0, "low_freq_factor": 1.0, "high_freq_factor": 4.0, "original_max_position_embeddings": 8192}),
+    ("rope_llama3", 16, {"theta": 1e4, "factor": 4.0, "low_freq_factor": 2.0, "high_freq_factor": 3.0, "original_max_position_embeddings": 64}),
+    ("rope_yarn", 128, {"theta": 1e4, "factor": 16.0, "beta_fast": 32, "beta_slow": 1, "original_max_position_embeddings": 4096}),
+    ("rope_yarn", 64, {"theta": 1e6, "factor": 4.0, "beta_fast": 16, "beta_slow": 2, "original_max_position_embeddings": 32768}),
+    ("rope_yarn", 8, {"theta": 1e4, "factor": 1.0, "beta_fast": 32, "beta_slow": 1, "original_max_position_embeddings": 128}),
+]
+
 
 def frequencies(kind, d, theta, p):
     """The paper's form: timescales with the full head in the exponent, infinite where nothing turns."""
@@ -84,10 +96,46 @@ def huggingface_frequencies(kind, d, theta, p):
     return None, None
 
 
-def fingerprint(values):
-    """64-bit FNV-1a over the float32 bytes of the amplitude 1 and the frequencies."""
+def stretched_frequencies(kind, d, theta, factor, **parameters):
+    """(frequencies, amplitude) by the published formulas."""
+    plain = frequencies("rope", d, theta, None)
+    if kind == "rope_linear":
+        return plain / factor, 1.0
+    original = parameters["original_max_position_embeddings"]
+    if kind == "rope_llama3":  # Meta's apply_scaling, in wavelengths
+        low, high = parameters["low_freq_factor"], parameters["high_freq_factor"]
+        wavelength = 2 * np.pi / plain
+        smooth = (original / wavelength - low) / (high - low)
+        between = (1 - smooth) * plain / factor + smooth * plain
+        return np.where(wavelength < original / high, plain, np.where(wavelength > original / low, plain / factor, between)), 1.0
+    bounds = [d * np.log(original / (turns * 2 * np.pi)) / (2 * np.log(theta)) for turns in (parameters["beta_fast"], parameters["beta_slow"])]
+    first, last = max(np.floor(bounds[0]), 0), min(np.ceil(bounds[1]), d - 1)
+    ramp = np.clip((np.arange(d // 2) - first) / (last - first if last > first else 0.001), 0, 1)
+    return plain / factor * ramp + plain * (1 - ramp), 0.1 * np.log(factor) + 1
+
+
+def stretched_row(kind, d, parameters):
+    values, amplitude = stretched_frequencies(kind, d, **parameters)
+    rule = kind.removeprefix("rope_")
+    theirs = {"rope_type": rule, "rope_theta": parameters["theta"], **{k: v for k, v in parameters.items() if k != "theta"}}
+    config = LlamaConfig(hidden_size=4 * d, num_attention_heads=4, head_dim=d, max_position_embeddings=131072, rope_parameters=theirs)
+    inv_freq, attention_factor = ROPE_INIT_FUNCTIONS[rule](config)
+    assert abs(attention_factor - amplitude) < 1e-12
+    return {
+        "kind": kind,
+        "head_dim": d,
+        "parameters": parameters,
+        "fingerprint": fingerprint(values, amplitude),
+        "frequencies": values.tolist(),
+        "huggingface_rule": rule,
+        "huggingface": short_floats(inv_freq),
+    }
+
+
+def fingerprint(values, amplitude=1.0):
+    """64-bit FNV-1a over the float32 bytes of the amplitude and the frequencies."""
     digest = 0xCBF29CE484222325
-    for byte in struct.pack(f"<{len(values) + 1}f", 1.0, *values):
+    for byte in struct.pack(f"<{len(values) + 1}f", amplitude, *values):
         digest = ((digest ^ byte) * 0x100000001B3) % 2**64
     return f"{digest:016x}"
 
@@ -177,7 +225,7 @@ def sinusoidal_row(size, theta, position):
 
 def main():
     sections = {
-        "spectra": [spectrum_row(*case) for case in SPECTRA],
+        "spectra": [spectrum_row(*case) for case in SPECTRA] + [stretched_row(*case) for case in STRETCHED],
         "rotated_pairs": rotated_pairs_rows(),
         "rotations": [rotation_row(p, n) for p in (1.0, 0.5, 0.0) for n in (0, 1, 7, 1000)],
         "large_angles": [large_angle_row(i, n) for i in (0, 1, 5, 13, 31) for n in (1, 8191, 32768, 100_000)],

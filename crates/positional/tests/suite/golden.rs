@@ -131,6 +131,9 @@ fn hugging_face_confirms_every_rotary_rule_it_has() {
         rows.filter(|row| row.huggingface.is_some()).count()
     };
     assert!(confirmed("rope") >= 2 && confirmed("prope") >= 8 && confirmed("rope_partial") >= 2);
+    for kind in ["rope_linear", "rope_llama3", "rope_yarn"] {
+        assert!(confirmed(kind) >= 2, "{kind}");
+    }
 }
 
 #[test]

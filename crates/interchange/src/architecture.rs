@@ -1,0 +1,522 @@
+//! What a `config.json` means as a decoder.
+
+use std::collections::BTreeMap;
+
+use decoder::{Activation, DecoderConfig, LayerKind, NormGain};
+use positional::EncodingConfig;
+use serde_json::{Map, Value};
+
+use crate::config::{HuggingFaceConfig, LayerOverrides};
+use crate::error::InterchangeError;
+use crate::rope::RopeParameters;
+
+const SLIDING: &str = "sliding_attention";
+const FULL: &str = "full_attention";
+/// More layers than any published model has; each costs time before its first tensor is looked for.
+const MAX_LAYERS: usize = 1024;
+/// Larger than any dimension of a published model, and small enough for products of three.
+const MAX_SIZE: usize = 1 << 21;
+
+/// A family of models: who computes what.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Family {
+    /// Gemma 1.
+    Gemma,
+    /// Gemma 2.
+    Gemma2,
+    /// Gemma 3, its language model.
+    Gemma3,
+    /// Gemma 4, its language model, dense.
+    Gemma4,
+    /// Llama 1 to 3, `SmolLM2` and others of the same shape.
+    Llama,
+}
+
+impl Family {
+    /// `model_type` of the language model, and of a model around it.
+    const ALL: [(&'static str, Self); 7] = [
+        ("gemma", Self::Gemma),
+        ("gemma2", Self::Gemma2),
+        ("gemma3_text", Self::Gemma3),
+        ("gemma3", Self::Gemma3),
+        ("gemma4_text", Self::Gemma4),
+        ("gemma4", Self::Gemma4),
+        ("llama", Self::Llama),
+    ];
+
+    fn of(model_type: Option<&str>) -> Result<Self, InterchangeError> {
+        let found = Self::ALL.iter().find(|(name, _)| Some(*name) == model_type);
+        found.map(|(_, family)| *family).ok_or_else(|| {
+            let known: Vec<&str> = Self::ALL.iter().map(|(name, _)| *name).collect();
+            let found = model_type.map_or("missing".to_owned(), |name| format!("`{name}`"));
+            InterchangeError::config(
+                "model_type",
+                format!("{found} is not supported; known: {}", known.join(", ")),
+            )
+        })
+    }
+
+    /// Gemma 2 and later have norms after attention and feed-forward too.
+    pub(crate) fn has_post_norms(self) -> bool {
+        matches!(self, Self::Gemma2 | Self::Gemma3 | Self::Gemma4)
+    }
+
+    fn defaults(self) -> Defaults {
+        match self {
+            Self::Gemma => GEMMA,
+            Self::Gemma2 => Defaults {
+                hidden_size: 2304,
+                intermediate_size: 9216,
+                layers: 26,
+                heads: 8,
+                kv_heads: Some(4),
+                ..GEMMA
+            },
+            Self::Gemma3 => Defaults {
+                vocab_size: 262_208,
+                hidden_size: 2304,
+                intermediate_size: 9216,
+                layers: 26,
+                heads: 8,
+                kv_heads: Some(4),
+                max_positions: 131_072,
+                ..GEMMA
+            },
+            Self::Gemma4 => Defaults {
+                vocab_size: 262_144,
+                hidden_size: 2304,
+                intermediate_size: 9216,
+                layers: 30,
+                heads: 8,
+                kv_heads: Some(4),
+                max_positions: 131_072,
+                ..GEMMA
+            },
+            Self::Llama => Defaults {
+                vocab_size: 32_000,
+                hidden_size: 4096,
+                intermediate_size: 11_008,
+                layers: 32,
+                heads: 32,
+                kv_heads: None,
+                head_dim: None,
+                max_positions: 2048,
+                tied: false,
+            },
+        }
+    }
+}
+
+/// What transformers takes where a `config.json` says nothing.
+struct Defaults {
+    vocab_size: usize,
+    hidden_size: usize,
+    intermediate_size: usize,
+    layers: usize,
+    heads: usize,
+    /// As many as heads.
+    kv_heads: Option<usize>,
+    /// `hidden_size / heads`.
+    head_dim: Option<usize>,
+    max_positions: usize,
+    tied: bool,
+}
+
+const GEMMA: Defaults = Defaults {
+    vocab_size: 256_000,
+    hidden_size: 3072,
+    intermediate_size: 24_576,
+    layers: 28,
+    heads: 16,
+    kv_heads: Some(16),
+    head_dim: Some(256),
+    max_positions: 8192,
+    tied: true,
+};
+
+/// A family and a shape: everything about a model but its weights.
+#[derive(Clone, Debug)]
+pub struct Architecture {
+    /// Who computes what, and how tensors are called.
+    pub family: Family,
+    /// The decoder.
+    pub decoder: DecoderConfig,
+    /// Longest context that the model was made for, in tokens, by its own account.
+    pub max_position_embeddings: usize,
+}
+
+impl Architecture {
+    /// Reads the language model's part of `config`.
+    ///
+    /// # Errors
+    /// If the model is of no known family, or uses what we do not compute: which key says so.
+    pub fn new(config: &HuggingFaceConfig) -> Result<Self, InterchangeError> {
+        let outer = config;
+        let config = outer.text_config.as_deref().unwrap_or(outer);
+        let model_type = config.model_type.as_ref().or(outer.model_type.as_ref());
+        let family = Family::of(model_type.map(String::as_str))?;
+        for config in [outer, config] {
+            refuse_what_we_do_not_compute(config)?;
+        }
+        let defaults = family.defaults();
+        let max_position_embeddings = config
+            .max_position_embeddings
+            .unwrap_or(defaults.max_positions);
+        let reader = Reader {
+            config,
+            family,
+            defaults,
+            max_position_embeddings,
+        };
+        let tied = config.tie_word_embeddings.or(outer.tie_word_embeddings);
+        let decoder = reader.decoder(tied)?;
+        decoder.validate()?;
+        Ok(Self {
+            family,
+            decoder,
+            max_position_embeddings,
+        })
+    }
+}
+
+/// Keys that would change the numbers.
+fn refuse_what_we_do_not_compute(config: &HuggingFaceConfig) -> Result<(), InterchangeError> {
+    let is_set =
+        |value: &Option<Value>| !matches!(value, None | Some(Value::Null | Value::Bool(false)));
+    // What concerns images only is of no concern here.
+    let bidirectional = is_set(&config.use_bidirectional_attention)
+        && config.use_bidirectional_attention != Some(Value::from("vision"));
+    for (key, asked, what) in [
+        (
+            "attention_bias",
+            config.attention_bias == Some(true),
+            "biases of projections",
+        ),
+        (
+            "mlp_bias",
+            config.mlp_bias == Some(true),
+            "biases of projections",
+        ),
+        (
+            "use_bidirectional_attention",
+            bidirectional,
+            "attention to later tokens",
+        ),
+        (
+            "quantization_config",
+            is_set(&config.quantization_config),
+            "quantized weights",
+        ),
+        (
+            "enable_moe_block",
+            config.enable_moe_block == Some(true),
+            "mixtures of experts",
+        ),
+    ] {
+        if asked {
+            return Err(InterchangeError::config(
+                key,
+                format!("{what} are not supported"),
+            ));
+        }
+    }
+    Ok(())
+}
+
+struct Reader<'a> {
+    config: &'a HuggingFaceConfig,
+    family: Family,
+    defaults: Defaults,
+    max_position_embeddings: usize,
+}
+
+impl Reader<'_> {
+    fn decoder(&self, tied: Option<bool>) -> Result<DecoderConfig, InterchangeError> {
+        let (config, defaults) = (self.config, &self.defaults);
+        let num_hidden_layers = config.num_hidden_layers.unwrap_or(defaults.layers);
+        within("num_hidden_layers", num_hidden_layers, MAX_LAYERS)?;
+        let size = |key: &str, value: Option<usize>, default: usize| {
+            within(key, value.unwrap_or(default), MAX_SIZE)
+        };
+        let hidden_size = size("hidden_size", config.hidden_size, defaults.hidden_size)?;
+        let heads = size(
+            "num_attention_heads",
+            config.num_attention_heads,
+            defaults.heads,
+        )?;
+        let kv_heads = defaults.kv_heads.unwrap_or(heads);
+        let head_dim = defaults.head_dim.unwrap_or(hidden_size / heads);
+        let head_dim = size("head_dim", config.head_dim, head_dim)?;
+        let gemma4 = self.family == Family::Gemma4;
+        let if_gemma4 = |value: Option<usize>| value.filter(|_| gemma4).unwrap_or(0);
+        let per_layer = self.per_layer_width()?;
+        let (pattern, layers) = self.layers(num_hidden_layers)?;
+        Ok(DecoderConfig {
+            vocab_size: size("vocab_size", config.vocab_size, defaults.vocab_size)?,
+            hidden_size,
+            num_hidden_layers,
+            num_attention_heads: heads,
+            num_key_value_heads: size("num_key_value_heads", config.num_key_value_heads, kv_heads)?,
+            head_dim,
+            intermediate_size: size(
+                "intermediate_size",
+                config.intermediate_size,
+                defaults.intermediate_size,
+            )?,
+            norm_gain: match self.family {
+                Family::Gemma | Family::Gemma2 | Family::Gemma3 => NormGain::OnePlus,
+                Family::Gemma4 | Family::Llama => NormGain::Plain,
+            },
+            rms_norm_eps: config.rms_norm_eps.unwrap_or(1e-6),
+            qk_norm: matches!(self.family, Family::Gemma3 | Family::Gemma4),
+            v_norm: gemma4,
+            post_norms: self.family.has_post_norms(),
+            query_scale: self.query_scale(),
+            attn_logit_softcapping: self.softcap(config.attn_logit_softcapping, 50.0),
+            final_logit_softcapping: self.softcap(config.final_logit_softcapping, 30.0),
+            scale_embeddings: self.family != Family::Llama,
+            hidden_activation: self.activation()?,
+            tie_word_embeddings: tied.unwrap_or(defaults.tied),
+            layer_scalar: gemma4,
+            num_kv_shared_layers: if_gemma4(config.num_kv_shared_layers),
+            use_double_wide_mlp: gemma4 && config.use_double_wide_mlp == Some(true),
+            hidden_size_per_layer_input: per_layer,
+            pattern,
+            layers,
+        })
+    }
+
+    fn query_scale(&self) -> Option<f64> {
+        let scalar = self.config.query_pre_attn_scalar.unwrap_or(256.0);
+        match self.family {
+            Family::Gemma | Family::Llama => None,
+            Family::Gemma2 | Family::Gemma3 => Some(scalar.powf(-0.5)),
+            Family::Gemma4 => Some(1.0),
+        }
+    }
+
+    /// A cap that is absent is Gemma 2's `default`, and none for the others.
+    fn softcap(&self, given: Option<Option<f64>>, default: f64) -> Option<f64> {
+        match self.family {
+            Family::Gemma | Family::Llama => None,
+            Family::Gemma2 => given.unwrap_or(Some(default)),
+            Family::Gemma3 | Family::Gemma4 => given.flatten(),
+        }
+    }
+
+    fn activation(&self) -> Result<Activation, InterchangeError> {
+        let config = self.config;
+        let default = match self.family {
+            Family::Llama => "silu",
+            _ => "gelu_pytorch_tanh",
+        };
+        // Gemma 1 reads `hidden_act`, the later ones `hidden_activation`; files have one or both.
+        let (key, name) = match self.family {
+            Family::Gemma | Family::Llama => ("hidden_act", config.hidden_act.as_deref()),
+            _ => ("hidden_activation", config.hidden_activation.as_deref()),
+        };
+        match (self.family, name.unwrap_or(default)) {
+            (_, "gelu_pytorch_tanh") => Ok(Activation::GeluTanh),
+            // "A legacy value of the official releases", says transformers.
+            (Family::Gemma, "gelu") => Ok(Activation::GeluTanh),
+            (_, "silu" | "swish") => Ok(Activation::Silu),
+            (_, other) => Err(InterchangeError::config(
+                key,
+                format!("`{other}` is not supported; known: gelu_pytorch_tanh, silu"),
+            )),
+        }
+    }
+
+    fn per_layer_width(&self) -> Result<usize, InterchangeError> {
+        let config = self.config;
+        if self.family != Family::Gemma4 {
+            return Ok(0);
+        }
+        let width = config.hidden_size_per_layer_input.unwrap_or(256);
+        let vocabulary = config.vocab_size.unwrap_or(self.defaults.vocab_size);
+        let table = config.vocab_size_per_layer_input.unwrap_or(262_144);
+        if width > 0 && table != vocabulary {
+            let reason = format!("{table} differs from vocab_size, which is not supported");
+            return Err(InterchangeError::config(
+                "vocab_size_per_layer_input",
+                reason,
+            ));
+        }
+        within("hidden_size_per_layer_input", width.max(1), MAX_SIZE)?;
+        Ok(width)
+    }
+
+    /// The kind of each layer, and the kinds.
+    fn layers(
+        &self,
+        count: usize,
+    ) -> Result<(Vec<String>, BTreeMap<String, LayerKind>), InterchangeError> {
+        let pattern = self.layer_types(count)?;
+        let mut layers = BTreeMap::new();
+        for name in [SLIDING, FULL] {
+            if pattern.iter().any(|layer| layer == name) {
+                layers.insert(name.to_owned(), self.kind(name, &pattern)?);
+            }
+        }
+        Ok((pattern, layers))
+    }
+
+    fn layer_types(&self, count: usize) -> Result<Vec<String>, InterchangeError> {
+        let every = match self.family {
+            Family::Gemma | Family::Llama => return Ok(vec![FULL.to_owned(); count]),
+            Family::Gemma2 => 2,
+            Family::Gemma3 => self.config.sliding_window_pattern.unwrap_or(6).max(1),
+            Family::Gemma4 => 6,
+        };
+        let by_default = |layer: usize| {
+            let full = (layer + 1).is_multiple_of(every);
+            if full { FULL } else { SLIDING }.to_owned()
+        };
+        let mut types = match &self.config.layer_types {
+            Some(types) => types.clone(),
+            None => (0..count).map(by_default).collect(),
+        };
+        let wrong = |reason| Err(InterchangeError::config("layer_types", reason));
+        if types.len() != count {
+            return wrong(format!("{} entries for {count} layers", types.len()));
+        }
+        if let Some(other) = types.iter().find(|kind| *kind != SLIDING && *kind != FULL) {
+            return wrong(format!(
+                "`{other}` is not supported; known: {SLIDING}, {FULL}"
+            ));
+        }
+        if let (Family::Gemma4, Some(last)) = (self.family, types.last_mut()) {
+            FULL.clone_into(last); // transformers forces it
+        }
+        Ok(types)
+    }
+
+    fn kind(&self, name: &str, pattern: &[String]) -> Result<LayerKind, InterchangeError> {
+        let encoding = self.encoding(name)?;
+        let config = self.config;
+        if name == SLIDING {
+            let default = if self.family == Family::Gemma4 {
+                512
+            } else {
+                4096
+            };
+            let window = config.sliding_window.unwrap_or(default);
+            return Ok(LayerKind::local(window, encoding));
+        }
+        let mut kind = LayerKind::global(encoding);
+        if self.family == Family::Gemma4 {
+            let overrides = self.full_attention_overrides(pattern)?;
+            kind.head_dim = overrides.head_dim;
+            kind.num_key_value_heads = overrides.num_key_value_heads;
+            kind.keys_are_values = config.attention_k_eq_v == Some(true);
+            if let Some(head_dim) = kind.head_dim {
+                within("global_head_dim", head_dim, MAX_SIZE)?;
+            }
+        }
+        Ok(kind)
+    }
+
+    /// Sizes of Gemma 4's full-attention layers, in today's spelling and in the first one.
+    fn full_attention_overrides(
+        &self,
+        pattern: &[String],
+    ) -> Result<LayerOverrides, InterchangeError> {
+        let config = self.config;
+        let Some(by_layer) = &config.per_layer_config else {
+            let shares = config.attention_k_eq_v == Some(true);
+            return Ok(LayerOverrides {
+                head_dim: Some(config.global_head_dim.unwrap_or(512)),
+                num_key_value_heads: config.num_global_key_value_heads.filter(|_| shares),
+            });
+        };
+        let wrong = |reason: String| InterchangeError::config("per_layer_config", reason);
+        let mut common: Option<LayerOverrides> = None;
+        for (layer, kind) in pattern.iter().enumerate() {
+            let overrides = by_layer
+                .get(&layer.to_string())
+                .cloned()
+                .unwrap_or_default();
+            if kind == SLIDING {
+                if overrides != LayerOverrides::default() {
+                    return Err(wrong(format!(
+                        "layer {layer}, {SLIDING}, has sizes of its own"
+                    )));
+                }
+            } else if *common.get_or_insert_with(|| overrides.clone()) != overrides {
+                return Err(wrong(format!(
+                    "layer {layer} differs from other {FULL} layers"
+                )));
+            }
+        }
+        Ok(common.unwrap_or_default())
+    }
+
+    fn encoding(&self, kind: &str) -> Result<EncodingConfig, InterchangeError> {
+        let (key, parameters) = self.rope_parameters(kind)?;
+        let theta = match (self.family, kind) {
+            (Family::Gemma3, SLIDING) => self.config.rope_local_base_freq.unwrap_or(1e4),
+            (Family::Gemma3, _) => self.config.rope_theta.unwrap_or(1e6),
+            _ => self.config.rope_theta.unwrap_or(1e4),
+        };
+        let encoding = parameters.encoding(&key, theta, self.max_position_embeddings)?;
+        encoding
+            .resolved()
+            .map_err(|error| InterchangeError::config(key, error.to_string()))
+    }
+
+    /// Rotary parameters of layers of `kind`, and the key they stand under.
+    fn rope_parameters(&self, kind: &str) -> Result<(String, RopeParameters), InterchangeError> {
+        let config = self.config;
+        let scaling = config
+            .rope_scaling
+            .as_ref()
+            .map(|map| ("rope_scaling", map));
+        let parameters = config
+            .rope_parameters
+            .as_ref()
+            .map(|map| ("rope_parameters", map));
+        if self.family == Family::Gemma4 && config.rope_parameters.is_none() {
+            return Ok(("rope_parameters".to_owned(), gemma4_rope(kind)));
+        }
+        // Gemma 3's older spelling means its full-attention layers only.
+        let scaling = scaling.filter(|_| self.family != Family::Gemma3 || kind == FULL);
+        let Some((key, map)) = scaling.or(parameters) else {
+            return Ok(("rope_parameters".to_owned(), RopeParameters::default()));
+        };
+        match map.get(kind) {
+            Some(Value::Object(inner)) => {
+                let key = format!("{key}.{kind}");
+                let parsed = RopeParameters::parse(&key, inner)?;
+                Ok((key, parsed))
+            }
+            Some(Value::Null) | None if is_nested(map) => {
+                Ok((key.to_owned(), RopeParameters::default()))
+            }
+            _ => Ok((key.to_owned(), RopeParameters::parse(key, map)?)),
+        }
+    }
+}
+
+fn is_nested(map: &Map<String, Value>) -> bool {
+    map.contains_key(SLIDING) || map.contains_key(FULL)
+}
+
+fn gemma4_rope(kind: &str) -> RopeParameters {
+    if kind == SLIDING {
+        return RopeParameters::default();
+    }
+    RopeParameters {
+        rope_type: Some("proportional".to_owned()),
+        partial_rotary_factor: Some(0.25),
+        rope_theta: Some(1e6),
+        ..RopeParameters::default()
+    }
+}
+
+fn within(key: &str, value: usize, largest: usize) -> Result<usize, InterchangeError> {
+    if (1..=largest).contains(&value) {
+        return Ok(value);
+    }
+    let reason = format!("{value} is not in 1 to {largest}");
+    Err(InterchangeError::config(key, reason))
+}

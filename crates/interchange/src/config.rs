@@ -1,0 +1,104 @@
+//! A Hugging Face `config.json`.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use serde::Deserialize;
+use serde_json::{Map, Value};
+
+use crate::error::InterchangeError;
+use crate::json::{self, MAX_CONFIG};
+
+/// The keys of a `config.json` that decide what a decoder computes, by Hugging Face's names. What a file
+/// leaves out is `None`; [`crate::Architecture`] knows each family's defaults.
+///
+/// Other readers (GGUF) fill in the fields they know and leave the rest to `..Default::default()`.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+#[allow(missing_docs, reason = "the names are Hugging Face's own")]
+pub struct HuggingFaceConfig {
+    pub model_type: Option<String>,
+    /// The language model inside a model that also sees or hears.
+    pub text_config: Option<Box<HuggingFaceConfig>>,
+    pub vocab_size: Option<usize>,
+    pub hidden_size: Option<usize>,
+    pub intermediate_size: Option<usize>,
+    pub num_hidden_layers: Option<usize>,
+    pub num_attention_heads: Option<usize>,
+    pub num_key_value_heads: Option<usize>,
+    pub head_dim: Option<usize>,
+    pub hidden_act: Option<String>,
+    pub hidden_activation: Option<String>,
+    pub max_position_embeddings: Option<usize>,
+    pub rms_norm_eps: Option<f64>,
+    pub tie_word_embeddings: Option<bool>,
+    /// An id, or a list of them.
+    pub bos_token_id: Option<Value>,
+    pub attention_bias: Option<bool>,
+    pub mlp_bias: Option<bool>,
+    /// `true`, `false`, or a word.
+    pub use_bidirectional_attention: Option<Value>,
+    pub quantization_config: Option<Value>,
+    // Rotary encoding: today's spelling, yesterday's, and Gemma 3's.
+    pub rope_parameters: Option<Map<String, Value>>,
+    pub rope_scaling: Option<Map<String, Value>>,
+    pub rope_theta: Option<f64>,
+    pub rope_local_base_freq: Option<f64>,
+    // Layers of several kinds.
+    pub sliding_window: Option<usize>,
+    pub layer_types: Option<Vec<String>>,
+    #[serde(alias = "_sliding_window_pattern")]
+    pub sliding_window_pattern: Option<usize>,
+    // Gemma 2 and 3.
+    pub query_pre_attn_scalar: Option<f64>,
+    /// Absent is the family's default, `null` is none.
+    #[serde(deserialize_with = "given")]
+    pub attn_logit_softcapping: Option<Option<f64>>,
+    /// Absent is the family's default, `null` is none.
+    #[serde(deserialize_with = "given")]
+    pub final_logit_softcapping: Option<Option<f64>>,
+    // Gemma 4.
+    pub global_head_dim: Option<usize>,
+    pub num_global_key_value_heads: Option<usize>,
+    pub per_layer_config: Option<BTreeMap<String, LayerOverrides>>,
+    pub attention_k_eq_v: Option<bool>,
+    pub num_kv_shared_layers: Option<usize>,
+    pub use_double_wide_mlp: Option<bool>,
+    pub hidden_size_per_layer_input: Option<usize>,
+    pub vocab_size_per_layer_input: Option<usize>,
+    pub enable_moe_block: Option<bool>,
+}
+
+/// What `per_layer_config` says about one layer.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+#[allow(missing_docs, reason = "the names are Hugging Face's own")]
+pub struct LayerOverrides {
+    pub head_dim: Option<usize>,
+    pub num_key_value_heads: Option<usize>,
+}
+
+/// A value that is there, be it `null`.
+fn given<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Option<Option<f64>>, D::Error> {
+    Option::deserialize(from).map(Some)
+}
+
+impl HuggingFaceConfig {
+    /// Reads the `config.json` in `folder`.
+    ///
+    /// # Errors
+    /// If it is missing, larger than 4 MiB, no JSON, or a value has another type than Hugging Face's.
+    pub fn read(folder: &Path) -> Result<Self, InterchangeError> {
+        json::read(&folder.join("config.json"), MAX_CONFIG)
+    }
+
+    /// The id that `bos_token_id` names, of the language model if there are several.
+    pub fn bos_id(&self) -> Option<u64> {
+        let of = |config: &Self| match config.bos_token_id.as_ref()? {
+            Value::Array(ids) => ids.first()?.as_u64(),
+            id => id.as_u64(),
+        };
+        let inner = self.text_config.as_deref().and_then(of);
+        inner.or_else(|| of(self))
+    }
+}

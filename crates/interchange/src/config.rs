@@ -51,12 +51,8 @@ pub struct HuggingFaceConfig {
     pub sliding_window_pattern: Option<usize>,
     // Gemma 2 and 3.
     pub query_pre_attn_scalar: Option<f64>,
-    /// Absent is the family's default, `null` is none.
-    #[serde(deserialize_with = "given")]
-    pub attn_logit_softcapping: Option<Option<f64>>,
-    /// Absent is the family's default, `null` is none.
-    #[serde(deserialize_with = "given")]
-    pub final_logit_softcapping: Option<Option<f64>>,
+    pub attn_logit_softcapping: Softcap,
+    pub final_logit_softcapping: Softcap,
     // Gemma 4.
     pub global_head_dim: Option<usize>,
     pub num_global_key_value_heads: Option<usize>,
@@ -78,9 +74,23 @@ pub struct LayerOverrides {
     pub num_key_value_heads: Option<usize>,
 }
 
-/// A value that is there, be it `null`.
-fn given<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Option<Option<f64>>, D::Error> {
-    Option::deserialize(from).map(Some)
+/// A cap of logits. A key that is absent and one that is `null` mean different things.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub enum Softcap {
+    /// What the family does where nothing is said.
+    #[default]
+    OfFamily,
+    /// None.
+    Off,
+    /// `c * tanh(logit / c)`.
+    At(f64),
+}
+
+impl<'de> Deserialize<'de> for Softcap {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let cap = Option::deserialize(deserializer)?;
+        Ok(cap.map_or(Self::Off, Self::At))
+    }
 }
 
 impl HuggingFaceConfig {

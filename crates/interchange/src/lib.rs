@@ -3,8 +3,8 @@
 //! Reading order: [`HuggingFaceConfig`] is a `config.json`, [`Architecture`] what it means as a decoder,
 //! [`TensorSource`] where weights come from (a folder of safetensors, or anything else that has tensors
 //! under Hugging Face's names), [`import`] puts the two together. [`HuggingFaceFolder`] does all of it
-//! for a folder, [`GgufModel`] for a GGUF file, [`PretrainedModel`] for whichever a path is.
-//! `docs/interchange.md` has the families and the limits.
+//! for a folder, [`GgufModel`] for a GGUF file, [`PretrainedModel`] for whichever a path is; [`export`] is
+//! the reverse. `docs/interchange.md` has the families and the limits.
 //!
 //! Files come from strangers: every size is checked before memory is asked for, and whatever is wrong is
 //! an [`InterchangeError`] with the file and the tensor or key.
@@ -13,6 +13,8 @@ mod architecture;
 mod config;
 mod element;
 mod error;
+mod export;
+mod export_config;
 mod folder;
 mod gguf;
 mod import;
@@ -25,9 +27,10 @@ mod shards;
 mod tensor_source;
 
 pub use architecture::{Architecture, Family};
-pub use config::{HuggingFaceConfig, LayerOverrides};
+pub use config::{HuggingFaceConfig, LayerOverrides, Softcap};
 pub use element::{bf16_to_f32, f16_to_f32};
 pub use error::InterchangeError;
+pub use export::{Export, export};
 pub use folder::HuggingFaceFolder;
 pub use gguf::GgufModel;
 pub use import::import;

@@ -100,6 +100,13 @@ pub enum Command {
         #[arg(long, default_value = "auto")]
         device: DeviceRequest,
     },
+    /// Write the newest checkpoint of a run as a Hugging Face folder
+    Export {
+        /// The run directory
+        run: PathBuf,
+        /// The folder to make
+        out: PathBuf,
+    },
     /// Time training steps, or forward passes, on synthetic tokens; prints one line of JSON
     Speed(SpeedArguments),
     /// Compare finished runs: which encoding is better at which context length, by how much, and how sure

@@ -8,6 +8,7 @@ mod cli;
 mod compare;
 mod device;
 mod error;
+mod exported;
 mod imported;
 mod learner;
 mod logging;
@@ -91,6 +92,7 @@ fn dispatch(cli: Cli) -> Result<(), TrainerError> {
             out,
             device,
         }) => imported::write_logits(&model, &tokens, &out, &device),
+        Some(Command::Export { run, out }) => exported::export(&run, &out),
         Some(Command::Speed(arguments)) => speed::measure(&arguments),
         Some(Command::Compare {
             runs,

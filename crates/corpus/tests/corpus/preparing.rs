@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::fs;
 use std::path::Path;
 
-use corpus::{Corpus, DataConfig, Progress, Split, TokenFile, prepare};
+use corpus::{Corpus, DataConfig, Progress, Split, TokenFile, prepare, prepare_evaluation};
 use serde_json::json;
 
 use crate::support::{committed_tokenizer, config, corpus_of, folder, silent};
@@ -240,4 +240,25 @@ fn large_vocabularies_get_wide_tokens() {
     assert_eq!(corpus.tokenizer.vocab_size(), 70_001);
     assert_eq!(all_tokens(&corpus.train), [69_999, 1, 65_536, 0, 65_535]);
     corpus.train.verify().expect("whole");
+}
+
+#[test]
+fn an_evaluation_reads_all_of_a_text_and_the_split_of_a_manifest() {
+    let texts = folder(&[("texts/a.txt", b"abc"), ("texts/b.txt", b"defg")]);
+    let cache = texts.path().join("cache");
+    let all = config(&texts.path().join("texts"), &cache);
+    let text = prepare_evaluation(&all, Split::Test, &silent).expect("prepares");
+    assert_eq!(
+        (text.tokens.documents().len(), text.tokens.num_tokens()),
+        (2, 7)
+    );
+    assert_eq!(text.tokens.split(), Split::Test);
+    let again = prepare_evaluation(&all, Split::Test, &|_| panic!("cached")).expect("cached");
+    assert_eq!(all_tokens(&again.tokens), all_tokens(&text.tokens));
+
+    let books = config(&crate::support::datasets().join("books"), &cache);
+    let held_out = prepare_evaluation(&books, Split::Valid, &silent).expect("prepares");
+    let whole = prepare(&books, &silent).expect("prepares");
+    assert_eq!(held_out.tokens.documents(), whole.valid.documents());
+    assert_eq!(all_tokens(&held_out.tokens), all_tokens(&whole.valid));
 }

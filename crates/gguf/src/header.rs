@@ -186,7 +186,7 @@ fn resolve(
     if tensor.dimensions.contains(&0) {
         return Err("has a dimension of length zero".into());
     }
-    if innermost % kind.block_size() as u64 != 0 {
+    if !innermost.is_multiple_of(kind.block_size() as u64) {
         let (name, size) = (kind.name(), kind.block_size());
         return Err(format!(
             "has rows of {innermost} numbers, not a multiple of {name}'s block of {size}"
@@ -201,7 +201,7 @@ fn resolve(
     let bytes = blocks
         .checked_mul(kind.block_bytes() as u64)
         .ok_or("has more bytes than a 64-bit number counts")?;
-    if tensor.offset % alignment != 0 {
+    if !tensor.offset.is_multiple_of(alignment) {
         return Err(format!(
             "begins at offset {}, not a multiple of the alignment {alignment}",
             tensor.offset

@@ -142,7 +142,7 @@ impl GgufFile {
             // llama.cpp's default for this pre-tokenizer.
             None => matches!(
                 self.value("tokenizer.ggml.pre"),
-                Some(crate::Value::String("llama-bpe"))
+                Some(Value::String("llama3" | "llama-v3" | "llama-bpe"))
             ),
         };
         if !adds {

@@ -46,6 +46,9 @@ pub enum InterchangeError {
     /// Hugging Face has no way to say what a model of ours does.
     #[error("no Hugging Face architecture computes this model: {0}")]
     NotExpressible(String),
+    /// A GGUF file is damaged, or lacks what was looked for.
+    #[error(transparent)]
+    Gguf(#[from] ::gguf::GgufError),
     /// The decoder cannot be built.
     #[error("config.json describes an impossible decoder: {0}")]
     Decoder(#[from] DecoderError),

@@ -68,7 +68,7 @@ pub struct TrainArguments {
 pub enum Command {
     /// Evaluate the newest checkpoint of a run again, or a model from elsewhere
     Eval {
-        /// The run directory, or hf:PATH for a Hugging Face folder
+        /// The run directory, or hf:PATH for a Hugging Face folder or a GGUF file
         model: ModelPath,
         /// Override a key of the run's config, for example --set evaluation.windows_per_document=4;
         /// the result is then shown but not stored. Of a model from elsewhere: data.*, evaluation.*
@@ -90,7 +90,7 @@ pub enum Command {
     },
     /// Write the logits of given tokens, to compare with other programs
     Logits {
-        /// The run directory, or hf:PATH for a Hugging Face folder
+        /// The run directory, or hf:PATH for a Hugging Face folder or a GGUF file
         model: ModelPath,
         /// Token ids in decimal, one sequence a line, the beginning-of-sequence token included
         #[arg(long, value_name = "FILE")]

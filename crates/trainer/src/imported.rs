@@ -12,7 +12,7 @@ use decoder::{Decoder, Execution, Precision};
 use evaluation::Protocol;
 use experiment::{DeviceRequest, EvaluationSplit};
 use fused::Workers;
-use interchange::HuggingFaceFolder;
+use interchange::PretrainedModel;
 use safetensors::Dtype;
 use safetensors::tensor::TensorView;
 use serde::Deserialize;
@@ -33,7 +33,7 @@ const QUERY_CHUNK: usize = 256;
 pub enum ModelPath {
     /// A run directory of ours.
     Run(PathBuf),
-    /// `hf:PATH`: a Hugging Face folder.
+    /// `hf:PATH`: a Hugging Face folder, or a GGUF file.
     HuggingFace(PathBuf),
 }
 
@@ -42,9 +42,10 @@ impl FromStr for ModelPath {
 
     fn from_str(argument: &str) -> Result<Self, String> {
         match argument.strip_prefix("hf:") {
-            Some("") => {
-                Err("hf: needs the path of a folder, for example hf:models/SmolLM2".to_owned())
-            }
+            Some("") => Err(
+                "hf: needs the path of a folder or a .gguf file, for example hf:models/SmolLM2"
+                    .to_owned(),
+            ),
             Some(path) => Ok(Self::HuggingFace(path.into())),
             None => Ok(Self::Run(argument.into())),
         }
@@ -123,7 +124,7 @@ pub fn evaluate(request: &Request) -> Result<(), TrainerError> {
         }
     };
     let settings = settings(&request.overrides)?;
-    let model = HuggingFaceFolder::open(folder)?;
+    let model = PretrainedModel::open(folder)?;
     let protocol = protocol(
         request,
         &settings,
@@ -264,7 +265,7 @@ fn protocol(
 fn text(
     request: &Request,
     settings: &Settings,
-    model: &HuggingFaceFolder,
+    model: &PretrainedModel,
 ) -> Result<EvaluationText, TrainerError> {
     if request.corpus.is_empty() {
         return Err(TrainerError::Argument {
@@ -279,13 +280,14 @@ fn text(
         None => model.bos_token()?,
     };
     let usual = DataConfig::default();
+    let cache = data.cache.clone().unwrap_or(usual.cache);
     let config = DataConfig {
         paths: request.corpus.clone(),
         format: data.format,
         field: data.field.clone().unwrap_or(usual.field),
-        tokenizer: model.tokenizer()?.to_string_lossy().into_owned(),
+        tokenizer: model.tokenizer(&cache)?.to_string_lossy().into_owned(),
         bos_token: named,
-        cache: data.cache.clone().unwrap_or(usual.cache),
+        cache,
         ..DataConfig::default()
     };
     let split = match settings.evaluation.split {
@@ -327,11 +329,7 @@ fn check_vocabulary(text: &EvaluationText, vocab_size: usize) -> Result<(), Trai
     }
 }
 
-fn load(
-    model: &HuggingFaceFolder,
-    folder: &Path,
-    device: &Device,
-) -> Result<Decoder, TrainerError> {
+fn load(model: &PretrainedModel, folder: &Path, device: &Device) -> Result<Decoder, TrainerError> {
     let began = Instant::now();
     let decoder = model.load(device)?;
     let config = decoder.config();
@@ -349,7 +347,7 @@ fn load(
 /// The decoder of `model` on `device`.
 fn open(model: &ModelPath, device: &Device) -> Result<Decoder, TrainerError> {
     match model {
-        ModelPath::HuggingFace(folder) => Ok(HuggingFaceFolder::open(folder)?.load(device)?),
+        ModelPath::HuggingFace(folder) => Ok(PretrainedModel::open(folder)?.load(device)?),
         ModelPath::Run(path) => {
             let directory = RunDirectory::open(path)?;
             let experiment = directory.experiment()?;

@@ -71,7 +71,7 @@ fn mutate(bytes: &mut Vec<u8>, mutation: &Mutation) {
         Mutation::Byte(at, byte) if at < bytes.len() => bytes[at] = byte,
         Mutation::Bit(at, bit) if at < bytes.len() => bytes[at] ^= 1 << bit,
         Mutation::Number(at, number) if at + 8 <= bytes.len() => {
-            bytes[at..at + 8].copy_from_slice(&number.to_le_bytes())
+            bytes[at..at + 8].copy_from_slice(&number.to_le_bytes());
         }
         Mutation::Byte(..) | Mutation::Bit(..) | Mutation::Number(..) => {}
         Mutation::Cut(at) => bytes.truncate(at),
@@ -118,7 +118,9 @@ proptest! {
     #[test]
     fn fuzz_small_files(mutations in proptest::collection::vec(mutation(860), 1..6)) {
         let mut bytes = small();
-        mutations.iter().for_each(|mutation| mutate(&mut bytes, mutation));
+        for mutation in &mutations {
+            mutate(&mut bytes, mutation);
+        }
         ask_everything(bytes);
     }
 
@@ -126,7 +128,9 @@ proptest! {
     fn fuzz_the_header_of_a_real_file(mutations in proptest::collection::vec(mutation(3000), 1..4)) {
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/blocks.gguf");
         let mut bytes = std::fs::read(path).unwrap();
-        mutations.iter().for_each(|mutation| mutate(&mut bytes, mutation));
+        for mutation in &mutations {
+            mutate(&mut bytes, mutation);
+        }
         ask_everything(bytes);
     }
 

@@ -309,12 +309,12 @@ fn heads(anatomy: &Anatomy) -> Part {
                 .map(|h| Kind::ALL.iter().map(|kind| kind.score(h)).collect())
                 .collect(),
         )
-        .range(0.0, 1.0)
+        .range(0.0, greatest(&anatomy.heads))
         .row_height(22.0);
         part.figure(
             "head_scores",
             chart,
-            "A row that is bright in one column is a head with one job.",
+            "A row that is bright in one column is a head with one job. Mind the scale: it ends at the greatest score.",
         );
     } else {
         by_kind(anatomy, &mut part);
@@ -340,6 +340,14 @@ fn heads(anatomy: &Anatomy) -> Part {
         );
     }
     part
+}
+
+/// The greatest score of all, for one scale of all kinds.
+fn greatest(heads: &[crate::HeadScores]) -> f64 {
+    let scores = heads
+        .iter()
+        .flat_map(|h| Kind::ALL.map(|kind| kind.score(h)));
+    scores.fold(0.0, f64::max)
 }
 
 fn ranking(anatomy: &Anatomy) -> Table {
@@ -390,9 +398,9 @@ fn by_kind(anatomy: &Anatomy, part: &mut Part) {
             (0..heads).map(|head| head.to_string()),
         )
         .values("Mean attention weight", rows)
-        .range(0.0, 1.0)
+        .range(0.0, greatest(&anatomy.heads))
         .row_height(pair_rows(layers));
-        let caption = "A bright cell is a head with this job.";
+        let caption = "A bright cell is a head with this job. Mind the scale: it ends at the greatest score of all kinds.";
         let name = format!("heads_{}", kind.name().replace(' ', "_"));
         if matches!(kind, Kind::Previous | Kind::Induction) {
             part.figure(name, chart, caption);
@@ -441,7 +449,8 @@ fn positional(anatomy: &Anatomy) -> Part {
         "What makes a positional head",
         "For the head that is most diagonal, most previous-token and most k-back: what each pair adds to the logit at the \
          key it looks at, less the mean of what it adds at the query's other keys. The sum over pairs is the head's margin; \
-         the larger a pair's part, the more of the head's work it does.",
+         the larger a pair's part, the more of the head's work it does. The table names the wavelength of the pair with the largest part, \
+         and how much of the margin comes from it and from the half of the pairs that turn faster.",
     );
     if anatomy.shares.is_empty() {
         return part;
@@ -450,9 +459,9 @@ fn positional(anatomy: &Anatomy) -> Part {
         .column(Column::left("looks at"))
         .column(Column::left("head"))
         .column(Column::number("margin, logits", 2))
-        .column(Column::left("most from the pair of wavelength"))
+        .column(Column::left("largest pair"))
         .column(Column::number("its share, %", 0))
-        .column(Column::number("share of the faster half of pairs, %", 0));
+        .column(Column::number("faster half, %", 0));
     for (kind, share) in &anatomy.shares {
         let total = share.margin();
         let most = share.margins.iter().enumerate();

@@ -21,7 +21,6 @@ pub struct Figure {
 }
 
 /// What a part shows.
-#[expect(clippy::large_enum_variant, reason = "a few dozen a page")]
 pub enum Piece {
     /// A chart.
     Figure(Figure),
@@ -299,7 +298,13 @@ fn heads(anatomy: &Anatomy) -> Part {
             "Layer and head",
             anatomy.heads.iter().map(|h| head(h.layer, h.head)),
             "Looks at",
-            Kind::ALL.map(Kind::name),
+            [
+                "diagonal",
+                "previous token",
+                "k back",
+                "first token",
+                "prefix match",
+            ],
         )
         .values(
             "Mean attention weight",
@@ -314,7 +319,8 @@ fn heads(anatomy: &Anatomy) -> Part {
         part.figure(
             "head_scores",
             chart,
-            "A row that is bright in one column is a head with one job. Mind the scale: it ends at the greatest score.",
+            "A row that is bright in one column is a head with one job; prefix match is the induction score. Mind the scale: it \
+             ends at the greatest score.",
         );
     } else {
         by_kind(anatomy, &mut part);
@@ -477,8 +483,8 @@ fn positional(anatomy: &Anatomy) -> Part {
             Cell::text(head(share.layer, share.head)),
             Cell::number(total),
             Cell::text(anatomy.spectra[share.layer].label(pair)),
-            Cell::number(100.0 * largest / total),
-            Cell::number(100.0 * faster / total),
+            percent_of(*largest, total),
+            percent_of(faster, total),
         ]);
     }
     part.table("margins", table);
@@ -516,6 +522,17 @@ fn positional(anatomy: &Anatomy) -> Part {
          (Proposition 5.2); deeper layers can, from what earlier ones wrote.",
     );
     part
+}
+
+/// Margins below this many logits have no shares worth a number.
+const LEAST_MARGIN: f64 = 0.5;
+
+fn percent_of(part: f64, margin: f64) -> Cell {
+    if margin < LEAST_MARGIN {
+        Cell::missing()
+    } else {
+        Cell::number(100.0 * part / margin)
+    }
 }
 
 /// Columns of the chart of separations.
@@ -643,7 +660,13 @@ fn ablation(anatomy: &Anatomy) -> Part {
         "probes_unrotated",
         probes(anatomy, "A band unrotated", &ablation.unrotated),
     );
-    for of_layer in &ablation.heads {
+    damage_by_head(anatomy, &mut part);
+    damage_by_position(anatomy, &mut part);
+    part
+}
+
+fn damage_by_head(anatomy: &Anatomy, part: &mut Part) {
+    for of_layer in &anatomy.ablation.heads {
         let layer = of_layer.layer;
         let heads = (0..of_layer.removed.len()).map(|head| head.to_string());
         part.detail(
@@ -658,6 +681,10 @@ fn ablation(anatomy: &Anatomy) -> Part {
             "Which head needs it. Only removing can be done head by head: heads that share keys share their rotation.",
         );
     }
+}
+
+fn damage_by_position(anatomy: &Anatomy, part: &mut Part) {
+    let ablation = &anatomy.ablation;
     let columns: Vec<Vec<f64>> = transposed(
         &ablation
             .removed
@@ -685,7 +712,6 @@ fn ablation(anatomy: &Anatomy) -> Part {
         chart,
         "Whether the damage grows with the text before a token.",
     );
-    part
 }
 
 fn damages(anatomy: &Anatomy, title: &str, damages: &[Damage]) -> Intervals {

@@ -76,6 +76,11 @@ test-slurm: ## A sweep through a real SLURM of this machine alone, with a killed
 	$(CARGO) build -p trainer
 	TRAINER=$(TARGET_DIR)/debug/trainer scripts/slurm_test.sh
 
+.PHONY: test-hyperqueue
+test-hyperqueue: ## The same through a real HyperQueue server (installs it from PyPI)
+	$(CARGO) build -p trainer
+	TRAINER=$(TARGET_DIR)/debug/trainer scripts/hyperqueue_test.sh
+
 .PHONY: test-tensorboard
 test-tensorboard: ## A run's event file, read by TensorBoard itself (installs it from PyPI)
 	$(CARGO) build -p trainer

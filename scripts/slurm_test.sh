@@ -70,44 +70,18 @@ slurmd -D >"$folder/log/slurmd.out" 2>&1 & daemons+=($!)
 for _ in {1..100}; do [[ $(sinfo --noheader --format=%T 2>/dev/null) == idle ]] && break; sleep 0.2; done
 [[ $(sinfo --noheader --format=%T) == idle ]] || { tail "$folder"/log/*; echo "no SLURM node"; exit 1; }
 
-cat >"$folder/grid.toml" <<SWEEP
-config = "$PWD/configs/micro.toml"
-seeds = [1, 2]
-set = { train.steps = 400, train.checkpoint_every = 20, train.evaluate_every = 0, run.device = "cpu", data.cache = "$folder/cache" }
-variants = [{ name = "prope" }, { name = "nope", set = { model.layers.global.encoding = { kind = "nope" } } }]
-SWEEP
-sweep() { "$trainer" sweep "$folder/grid.toml" --set "run.directory=\"$folder/$1\"" "${@:2}"; }
-
+. scripts/sweep_engine.sh
 sweep slurm --engine slurm --jobs 2 &
 process=$!
-# A task at work is one whose metrics grow.
-steps() { cat "$1"/metrics.jsonl 2>/dev/null | wc -l; }
-at_work() {
-    for run in "$folder"/slurm/grid/*-seed*; do
-        [[ $run != "${1:-}" && $(steps "$run") -gt 30 && ! -e $run/eval.json ]] && echo "$run" && return
-    done
-    return 1
-}
-for _ in {1..600}; do first=$(at_work) && break; sleep 0.1; done
-pkill -KILL -f "trainer .*--name $(basename "$first") " && echo "killed the process of $(basename "$first")"
-for _ in {1..600}; do second=$(at_work "$first") && break; sleep 0.1; done
+first=$(at_work slurm)
+kill_process_of "$first"
+second=$(at_work slurm "$first")
 task=$(grep -n -- "$(basename "$second")" "$folder"/slurm/grid/slurm/array-0.commands | cut -d: -f1)
 job=$(sed -n 's/.*"job": \([0-9]*\).*/\1/p' "$folder/slurm/grid/slurm/submitted.json" | head -n 1)
 scancel --batch --signal=USR2 "${job}_$((task - 1))" && echo "time is up for $(basename "$second")"
 wait $process
 
-sweep local --jobs 2
 status=0
-for run in "$folder"/local/grid/*-seed*; do
-    name=$(basename "$run")
-    digest() { sed -n 's/.*"weights_sha256": "\(.*\)".*/\1/p' "$folder/$1/grid/$name/run.json"; }
-    if [[ -n $(digest local) && $(digest local) == "$(digest slurm)" ]] &&
-        cmp -s "$run/eval.json" "$folder/slurm/grid/$name/eval.json"; then
-        echo "same  $name"
-    else
-        echo "DIFFERENT  $name: local $(digest local), slurm $(digest slurm)"
-        status=1
-    fi
-done
+same_as_local slurm || status=1
 grep -h "back to the queue" "$folder"/slurm/grid/logs/slurm-*.log || { echo "nothing was requeued"; status=1; }
 exit $status

@@ -22,8 +22,18 @@ pub enum Activations {
 pub struct Examples {
     /// `[B, T]`.
     pub inputs: Tensor<2, Int>,
-    /// `[B*T]`.
+    /// `[N]`.
     pub targets: Tensor<1, Int>,
+    /// Which of the `B*T` positions the targets follow, `[N]`, each at most once; `None`: all, and N is `B*T`.
+    pub rows: Option<Tensor<1, Int>>,
+}
+
+/// The hidden states, of `[B*T, C]`, that are scored: `[N, C]`.
+fn scored(hidden: Tensor<2>, rows: Option<Tensor<1, Int>>) -> Tensor<2> {
+    match rows {
+        Some(rows) => hidden.select(0, rows),
+        None => hidden,
+    }
 }
 
 impl Decoder {
@@ -43,9 +53,13 @@ impl Decoder {
     ) -> (Tensor<1>, GradientsParams) {
         match activations {
             Activations::Kept => {
-                let Examples { inputs, targets } = examples;
+                let Examples {
+                    inputs,
+                    targets,
+                    rows,
+                } = examples;
                 let hidden = self.hidden_states(inputs, positions, execution);
-                let loss = self.loss(hidden, targets, scale, execution);
+                let loss = self.loss(scored(hidden, rows), targets, scale, execution);
                 let gradients = GradientsParams::from_grads(loss.backward(), self);
                 (loss.inner(), gradients)
             }
@@ -63,7 +77,11 @@ impl Decoder {
         positions: &Positions,
         execution: Execution,
     ) -> (Tensor<1>, GradientsParams) {
-        let Examples { inputs, targets } = examples;
+        let Examples {
+            inputs,
+            targets,
+            rows,
+        } = examples;
         let batch = inputs.dims()[0];
         let plain = self.valid();
         let mut x = plain.embed(inputs.clone(), positions, execution); // [N, C]
@@ -78,7 +96,7 @@ impl Decoder {
         };
         let top = Tensor::from_inner(x).require_grad();
         let hidden = self.final_norm(top.clone(), execution);
-        let loss = self.loss(hidden, targets, scale, execution);
+        let loss = self.loss(scored(hidden, rows), targets, scale, execution);
         let mut gradient = sum.add(loss.clone(), &top); // of the block's output
         for (layer, x) in kept.into_iter().enumerate().rev() {
             let x = Tensor::from_inner(x).require_grad();

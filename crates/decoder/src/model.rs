@@ -223,6 +223,18 @@ impl Decoder {
         Tensor::cat(chunks.collect(), 0)
     }
 
+    /// The most likely token after each of the hidden states `[N, C]`, `[N]`, in f32; a chunk's logits at a time.
+    pub fn predictions(&self, hidden: Tensor<2>) -> Tensor<1, Int> {
+        let rows = hidden.dims()[0];
+        let at_once = (LOGITS / self.config.vocab_size).max(1);
+        let chunks = (0..rows).step_by(at_once).map(|start| {
+            let count = at_once.min(rows - start);
+            let logits = self.logits(hidden.clone().narrow(0, start, count), Precision::F32); // [Q, V]
+            logits.argmax(1).reshape([count])
+        });
+        Tensor::cat(chunks.collect(), 0)
+    }
+
     /// `scale` times the sum of [`Self::token_losses`], `[1]`: what training descends.
     pub fn loss(
         &self,

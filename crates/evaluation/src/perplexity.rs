@@ -6,6 +6,7 @@ use corpus::{CorpusError, TokenFile, Tokenizer, evaluation_windows};
 use decoder::Decoder;
 use fused::Workers;
 use serde::{Deserialize, Serialize};
+use tasks::TaskError;
 use thiserror::Error;
 
 use crate::interval::{Interval, WindowScore, perplexity_interval};
@@ -21,6 +22,9 @@ pub enum EvaluationError {
     /// The text does not hold one window.
     #[error(transparent)]
     Corpus(#[from] CorpusError),
+    /// A task's samples cannot be made, or its losses are not finite.
+    #[error(transparent)]
+    Task(#[from] TaskError),
     /// A loss came out as NaN or infinite.
     #[error("the loss at context {context} is not finite: the weights are broken")]
     NotFinite {

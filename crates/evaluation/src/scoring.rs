@@ -9,20 +9,19 @@ use fused::Workers;
 /// the chunk of queries shrinks as keys grow.
 const SCORES: usize = 1 << 27;
 
-/// A decoder made ready to score windows of one length.
-pub(crate) struct Scorer<'a> {
-    decoder: &'a Decoder,
+/// A decoder made ready to read sequences of one length.
+pub(crate) struct Reader<'a> {
+    pub decoder: &'a Decoder,
+    pub execution: Execution,
+    pub length: usize,
     positions: Positions,
     device: Device,
-    execution: Execution,
-    bos: u32,
-    length: usize,
 }
 
-impl<'a> Scorer<'a> {
+impl<'a> Reader<'a> {
     /// Evaluation always runs in f32, with kernels that keep to it: a perplexity must not depend on how fast
     /// the model was trained.
-    pub fn new(decoder: &'a Decoder, bos: u32, length: usize) -> Self {
+    pub fn new(decoder: &'a Decoder, length: usize) -> Self {
         let device = decoder.device();
         let per_query = decoder.config().num_attention_heads * length;
         Self {
@@ -30,6 +29,36 @@ impl<'a> Scorer<'a> {
             execution: Execution::exact(&device, (SCORES / per_query).clamp(1, length)),
             decoder,
             device,
+            length,
+        }
+    }
+
+    /// Final hidden states `[B*T, C]` of `batch` sequences, one after the other in `inputs`.
+    pub fn hidden_states(&self, inputs: Vec<i32>, batch: usize) -> Tensor<2> {
+        let inputs = TensorData::new(inputs, [batch, self.length]);
+        let inputs: Tensor<2, Int> = Tensor::from_data(inputs, &self.device);
+        self.decoder
+            .hidden_states(inputs, &self.positions, self.execution)
+    }
+
+    /// `ids` on the decoder's device.
+    pub fn list(&self, ids: Vec<i32>) -> Tensor<1, Int> {
+        let count = ids.len();
+        Tensor::from_data(TensorData::new(ids, [count]), &self.device)
+    }
+}
+
+/// A decoder made ready to score windows of one length.
+pub(crate) struct Scorer<'a> {
+    reader: Reader<'a>,
+    bos: u32,
+    length: usize,
+}
+
+impl<'a> Scorer<'a> {
+    pub fn new(decoder: &'a Decoder, bos: u32, length: usize) -> Self {
+        Self {
+            reader: Reader::new(decoder, length),
             bos,
             length,
         }
@@ -74,11 +103,7 @@ impl<'a> Scorer<'a> {
                     .map(u32::cast_signed)
             })
             .collect();
-        let inputs: Tensor<2, Int> =
-            Tensor::from_data(TensorData::new(inputs, [batch, length]), &self.device);
-        let hidden = self
-            .decoder
-            .hidden_states(inputs, &self.positions, self.execution); // [B*T, C]
+        let hidden = self.reader.hidden_states(inputs, batch); // [B*T, C]
         let width = hidden.dims()[1];
         let hidden = hidden
             .reshape([batch, length, width])
@@ -89,9 +114,10 @@ impl<'a> Scorer<'a> {
             .flat_map(|window| window[length - scored..].iter().copied())
             .map(u32::cast_signed)
             .collect();
-        let targets: Tensor<1, Int> =
-            Tensor::from_data(TensorData::new(targets, [batch * scored]), &self.device);
-        let losses = self.decoder.token_losses(hidden, targets, self.execution);
+        let Reader {
+            decoder, execution, ..
+        } = self.reader;
+        let losses = decoder.token_losses(hidden, self.reader.list(targets), execution);
         let losses: Vec<f32> = losses.into_data().iter::<f32>().collect();
         losses.chunks(scored).map(<[f32]>::to_vec).collect()
     }

@@ -3,6 +3,7 @@
 use corpus::{CorpusError, DataConfig};
 use decoder::{DecoderConfig, DecoderError};
 use positional::EncodingError;
+use tasks::TaskConfig;
 
 use crate::evaluation::EvaluationConfig;
 use crate::experiment::Experiment;
@@ -18,12 +19,13 @@ pub(crate) fn check(experiment: &Experiment) -> Checked {
         return wrong("seed", "must be below 2^63");
     }
     check_model(&experiment.model)?;
-    check_data(&experiment.data)?;
+    check_data(experiment)?;
     check_counts(&experiment.train)?;
     check_batches(&experiment.train)?;
     check_schedule(&experiment.train)?;
     check_optimizer(&experiment.train)?;
-    check_evaluation(&experiment.evaluation, experiment.train.context_length)?;
+    check_evaluation(experiment)?;
+    check_tasks(&experiment.evaluation)?;
     if experiment.run.directory.as_os_str().is_empty() {
         return wrong(
             "run.directory",
@@ -91,7 +93,20 @@ pub(crate) fn encoding_problem(
     Problem::new(key, error.to_string())
 }
 
-fn check_data(data: &DataConfig) -> Checked {
+fn check_data(experiment: &Experiment) -> Checked {
+    let data = &experiment.data;
+    if let Some(task) = &experiment.task {
+        check_text_of(task, data, experiment.reads_text())?;
+    }
+    let anything = DataConfig {
+        paths: vec![".".into()],
+        ..data.clone()
+    };
+    let data = if experiment.reads_text() {
+        data
+    } else {
+        &anything
+    };
     data.validate().map_err(|error| match error {
         CorpusError::Config { field, message } => {
             let key = if field == "paths" { "path" } else { field };
@@ -99,6 +114,23 @@ fn check_data(data: &DataConfig) -> Checked {
         }
         other => Problem::new("data", other.to_string()),
     })
+}
+
+/// A run on a task has a text exactly if a task is hidden in one.
+fn check_text_of(task: &TaskConfig, data: &DataConfig, reads_text: bool) -> Checked {
+    let kind = task.kind();
+    match (data.paths.is_empty(), reads_text) {
+        (false, false) => {
+            let message = format!("not read: the run trains on the task `{kind}`, not on text");
+            Err(Problem::new("data.path", message).help("leave out `path` or `task`"))
+        }
+        (true, true) => {
+            let message = "missing: a task hides its answers in a text (`filler = \"text\"`)";
+            Err(Problem::new("data.path", message)
+                .help("for example path = \"datasets/books\", or filler = \"sentences\""))
+        }
+        _ => Ok(()),
+    }
 }
 
 fn check_counts(train: &TrainConfig) -> Checked {
@@ -210,8 +242,13 @@ fn is_positive(x: f64) -> bool {
     x.is_finite() && x > 0.0
 }
 
-fn check_evaluation(evaluation: &EvaluationConfig, context_length: usize) -> Checked {
+fn check_evaluation(experiment: &Experiment) -> Checked {
+    let (evaluation, context_length) = (&experiment.evaluation, experiment.train.context_length);
     check_factors(&evaluation.context_factors, context_length)?;
+    if experiment.task.is_some() {
+        // Perplexity is not measured.
+        return Ok(());
+    }
     for (key, count) in [
         ("evaluation.scored_tokens", evaluation.scored_tokens),
         ("evaluation.bootstrap_samples", evaluation.bootstrap_samples),
@@ -231,6 +268,20 @@ fn check_evaluation(evaluation: &EvaluationConfig, context_length: usize) -> Che
         ));
     }
     Ok(())
+}
+
+fn check_tasks(evaluation: &EvaluationConfig) -> Checked {
+    if evaluation.task_samples == Some(0) {
+        return wrong("evaluation.task_samples", "must be at least 1");
+    }
+    let tasks = &evaluation.tasks;
+    match (1..tasks.len()).find(|i| tasks[..*i].contains(&tasks[*i])) {
+        Some(twice) => wrong(
+            "evaluation.tasks",
+            format!("`{}` is there twice", tasks[twice].kind()),
+        ),
+        None => Ok(()),
+    }
 }
 
 fn check_factors(factors: &[f64], context_length: usize) -> Checked {

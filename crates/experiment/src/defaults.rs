@@ -43,6 +43,8 @@ pub(crate) const CONTEXT_FACTORS: &[f64] = &[0.5, 1.0, 2.0, 4.0, 8.0, 16.0];
 pub(crate) const CONTEXT_PER_SCORED_TOKEN: usize = 4;
 pub(crate) const WINDOWS_PER_DOCUMENT: usize = 16;
 pub(crate) const BOOTSTRAP_SAMPLES: usize = 1000;
+/// A multiple of the eleven depths of `passkey` and `needle`.
+pub(crate) const TASK_SAMPLES: usize = 110;
 
 pub(crate) const DIRECTORY: &str = "runs";
 pub(crate) const DEVICE: DeviceRequest = DeviceRequest::Auto;

@@ -1,6 +1,10 @@
-//! `[evaluation]`: the perplexity protocol's numbers.
+//! `[evaluation]`: the numbers of the perplexity protocol, and the tasks that are measured.
 
 use serde::{Deserialize, Serialize};
+use tasks::TaskConfig;
+
+use crate::defaults;
+use crate::task;
 
 /// The documents that are scored after training.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -26,6 +30,16 @@ pub struct EvaluationConfig {
     pub windows_per_document: usize,
     /// Resamplings of the documents behind an interval.
     pub bootstrap_samples: usize,
+    /// Tasks that are measured, at the same context lengths.
+    #[serde(
+        default,
+        deserialize_with = "task::list",
+        skip_serializing_if = "Vec::is_empty"
+    )]
+    pub tasks: Vec<TaskConfig>,
+    /// Samples of each task and length; present where there are tasks only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub task_samples: Option<usize>,
 }
 
 impl EvaluationConfig {
@@ -40,5 +54,10 @@ impl EvaluationConfig {
     /// The most windows of one document; `None`: all.
     pub fn window_limit(&self) -> Option<usize> {
         (self.windows_per_document > 0).then_some(self.windows_per_document)
+    }
+
+    /// Samples of each task and length.
+    pub fn samples_per_task(&self) -> usize {
+        self.task_samples.unwrap_or(defaults::TASK_SAMPLES)
     }
 }

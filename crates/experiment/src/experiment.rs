@@ -6,14 +6,15 @@ use std::path::Path;
 use corpus::{DataConfig, sha256_hex};
 use decoder::DecoderConfig;
 use serde::{Deserialize, Serialize};
+use tasks::TaskConfig;
 use toml::{Table, Value};
 
 use crate::check::check;
 use crate::error::ConfigError;
 use crate::evaluation::EvaluationConfig;
 use crate::leaves::leaves;
-use crate::resolve::{resolve, settle_vocabulary};
-use crate::resolved_data;
+use crate::resolve::{check_tasks, resolve, settle_vocabulary};
+use crate::resolved::Resolved;
 use crate::run::RunConfig;
 use crate::source::{Source, named, read};
 use crate::sources::Sources;
@@ -21,7 +22,7 @@ use crate::train::TrainConfig;
 
 /// A runnable experiment: no default is left to be filled in, every value is checked.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(from = "Resolved", into = "Resolved")]
 pub struct Experiment {
     /// Names the run directory.
     pub name: String,
@@ -29,12 +30,13 @@ pub struct Experiment {
     pub seed: u64,
     /// The decoder, its vocabulary size and encodings included.
     pub model: DecoderConfig,
-    /// Where the text comes from.
-    #[serde(with = "resolved_data")]
+    /// Tokenizer and text. A run on a task that takes nothing from a text has no paths.
     pub data: DataConfig,
+    /// What is trained on instead of the text, `[data] task` of a config.
+    pub task: Option<TaskConfig>,
     /// The optimizer's steps.
     pub train: TrainConfig,
-    /// The perplexity protocol's numbers.
+    /// What is measured.
     pub evaluation: EvaluationConfig,
     /// Where to write and to compute.
     pub run: RunConfig,
@@ -99,13 +101,21 @@ impl Experiment {
     /// The first mistake, with its place.
     pub fn load_resolved(path: &Path, overrides: &[String]) -> Result<Loaded, ConfigError> {
         let sources = Sources::read(path, overrides)?;
-        let merged = sources.merged()?.to_string();
+        let merged = sources.merged()?;
+        check_tasks(&merged).map_err(|problem| sources.locate(problem))?;
+        let merged = merged.to_string();
         let experiment: Self = read(&named(path.display().to_string(), merged))?;
         check(&experiment).map_err(|problem| sources.locate(problem))?;
         Ok(Loaded {
             experiment,
             sources,
         })
+    }
+
+    /// Whether documents are read: to train on, or as what a task hides its answers in.
+    pub fn reads_text(&self) -> bool {
+        let mut tasks = self.task.iter().chain(&self.evaluation.tasks);
+        self.task.is_none() || tasks.any(TaskConfig::needs_filler)
     }
 
     /// The resolved config: every value, in TOML.

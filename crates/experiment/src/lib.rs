@@ -24,12 +24,13 @@ mod nearest;
 mod problem;
 mod raw;
 mod resolve;
-mod resolved_data;
+mod resolved;
 mod run;
 mod schema;
 mod source;
 mod sources;
 mod sweep;
+mod task;
 mod train;
 
 pub use error::{ConfigError, Location, NamedText};

@@ -11,6 +11,9 @@ pub(crate) fn overlay(base: &mut Table, over: Table) {
     if let Some(train) = over.get("train").and_then(Value::as_table) {
         drop_inherited_choice(base, train);
     }
+    if let Some(data) = over.get("data").and_then(Value::as_table) {
+        drop_inherited_text(base, data);
+    }
     merge(base, over);
 }
 
@@ -31,9 +34,35 @@ fn drop_inherited_choice(base: &mut Table, over: &Table) {
     }
 }
 
+/// What says how a text is read.
+const TEXT: [&str; 5] = ["path", "format", "field", "valid_fraction", "test_fraction"];
+
+/// A task to train on takes the place of the text, unless it comes with one.
+fn drop_inherited_text(base: &mut Table, over: &Table) {
+    let chosen = match over.get("task") {
+        Some(Value::Table(task)) => has_kind(task),
+        Some(_) => true,
+        None => false,
+    };
+    let inherited = base.get_mut("data").and_then(Value::as_table_mut);
+    let (true, Some(inherited)) = (chosen && !over.contains_key("path"), inherited) else {
+        return;
+    };
+    for key in TEXT {
+        inherited.remove(key);
+    }
+}
+
 /// Lays `over` over `base` key by key.
 pub(crate) fn merge(base: &mut Table, over: Table) {
     for (key, value) in over {
+        if let (Some(Value::String(kind)), true) =
+            (base.get(&key), key == "task" && value.is_table())
+        {
+            // A task by its name is a table of its kind.
+            let named = Table::from_iter([("kind".to_owned(), Value::String(kind.clone()))]);
+            base.insert(key.clone(), Value::Table(named));
+        }
         match (base.get_mut(&key), value) {
             (Some(Value::Table(inherited)), Value::Table(table)) if !has_kind(&table) => {
                 merge(inherited, table);
@@ -84,6 +113,27 @@ mod tests {
             "l.kind = {a = 1}",
             "l.kind = {b = 2}",
             "l.kind = {a = 1, b = 2}",
+        );
+    }
+
+    #[test]
+    fn a_task_takes_the_place_of_the_text() {
+        let base = "data = {path = 'x', format = 'text', tokenizer = 'bytes'}";
+        let task = "data = {tokenizer = 'bytes', task = 'mqar'}";
+        assert_overlay(base, "data.task = 'mqar'", task);
+        let with_text =
+            "data = {path = 'x', format = 'text', tokenizer = 'bytes', task = {kind = 'needle'}}";
+        assert_overlay(
+            base,
+            "data = {task = {kind = 'needle'}, path = 'x'}",
+            with_text,
+        );
+        let changed = "data = {path = 'x', format = 'text', tokenizer = 'bytes', task = {kind = 'needle', digits = 3}}";
+        assert_overlay(with_text, "data.task.digits = 3", changed);
+        assert_overlay(
+            task,
+            "data.task.pairs = 4",
+            "data = {tokenizer = 'bytes', task = {kind = 'mqar', pairs = 4}}",
         );
     }
 

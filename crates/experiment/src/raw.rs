@@ -11,6 +11,7 @@ use corpus::Format;
 use decoder::NormGain;
 use serde::de::{MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
+use toml::{Table, Value};
 
 use crate::evaluation::EvaluationSplit;
 use crate::run::DeviceRequest;
@@ -103,6 +104,7 @@ impl<'de> Visitor<'de> for EncodingVisitor {
 #[derive(Debug, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct RawData {
+    pub(crate) task: Option<RawTask>,
     pub(crate) path: Option<Paths>,
     pub(crate) format: Option<Format>,
     pub(crate) field: Option<String>,
@@ -111,6 +113,40 @@ pub(crate) struct RawData {
     pub(crate) valid_fraction: Option<f64>,
     pub(crate) test_fraction: Option<f64>,
     pub(crate) cache: Option<PathBuf>,
+}
+
+/// The name of a task, or a table of its kind and parameters; which ones is for `tasks` to say.
+#[derive(Debug, Serialize)]
+#[serde(transparent)]
+pub(crate) struct RawTask(pub(crate) Value);
+
+/// By hand because a derived untagged enum forgets where in the file a value stood.
+impl<'de> Deserialize<'de> for RawTask {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(TaskVisitor)
+    }
+}
+
+struct TaskVisitor;
+
+impl<'de> Visitor<'de> for TaskVisitor {
+    type Value = RawTask;
+
+    fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        f.write_str("the name of a task or a table such as { kind = \"mqar\", pairs = 8 }")
+    }
+
+    fn visit_str<E>(self, name: &str) -> Result<RawTask, E> {
+        Ok(RawTask(Value::String(name.to_owned())))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<RawTask, A::Error> {
+        let mut table = Table::new();
+        while let Some((key, value)) = map.next_entry()? {
+            table.insert(key, value);
+        }
+        Ok(RawTask(Value::Table(table)))
+    }
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -164,6 +200,8 @@ pub(crate) struct RawEvaluation {
     pub(crate) scored_tokens: Option<usize>,
     pub(crate) windows_per_document: Option<usize>,
     pub(crate) bootstrap_samples: Option<usize>,
+    pub(crate) tasks: Option<Vec<RawTask>>,
+    pub(crate) task_samples: Option<usize>,
 }
 
 #[derive(Debug, Default, Serialize, Deserialize)]

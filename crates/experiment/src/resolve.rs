@@ -2,6 +2,7 @@
 
 use corpus::{CorpusError, DataConfig, Tokenizer};
 use decoder::{DecoderConfig, PRESETS};
+use tasks::TaskConfig;
 use toml::{Table, Value};
 
 use crate::check::encoding_problem;
@@ -14,6 +15,7 @@ use crate::problem::Problem;
 use crate::raw::{RawData, RawEvaluation, RawExperiment, RawRun, RawTrain};
 use crate::run::RunConfig;
 use crate::source::did_you_mean;
+use crate::task::{Place, task_config};
 use crate::train::TrainConfig;
 
 /// Fills in the preset and the defaults. Values are not checked yet, and without a `vocab_size` the
@@ -24,12 +26,14 @@ pub(crate) fn resolve(merged: &Table, file_stem: &str) -> Result<Experiment, Pro
         .try_into()
         .map_err(|error: toml::de::Error| Problem::new("config", error.message()))?;
     let train = train(&raw.train)?;
+    let task = task(&raw.data)?;
     Ok(Experiment {
         name: raw.name.unwrap_or_else(|| file_stem.to_owned()),
         seed: raw.seed.unwrap_or(defaults::SEED),
         model: model(merged)?,
         data: data(raw.data)?,
-        evaluation: evaluation(raw.evaluation, train.context_length),
+        evaluation: evaluation(raw.evaluation, train.context_length, task.as_ref())?,
+        task,
         train,
         run: run(raw.run),
     })
@@ -132,13 +136,52 @@ fn require_encodings(model: &Table) -> Result<(), Problem> {
     Ok(())
 }
 
+/// That every task of the merged tables is one.
+pub(crate) fn check_tasks(merged: &Table) -> Result<(), Problem> {
+    let get = |table: &str, key: &str| merged.get(table).and_then(|table| table.get(key));
+    if let Some(task) = get("data", "task") {
+        task_config(task, Place::Table("data.task"))?;
+    }
+    let listed = get("evaluation", "tasks").and_then(Value::as_array);
+    for task in listed.into_iter().flatten() {
+        task_config(task, Place::List("evaluation.tasks"))?;
+    }
+    Ok(())
+}
+
+fn task(raw: &RawData) -> Result<Option<TaskConfig>, Problem> {
+    let Some(task) = &raw.task else {
+        return Ok(None);
+    };
+    let config = task_config(&task.0, Place::Table("data.task"))?;
+    let about_text = [
+        ("format", raw.format.is_some()),
+        ("field", raw.field.is_some()),
+        ("valid_fraction", raw.valid_fraction.is_some()),
+        ("test_fraction", raw.test_fraction.is_some()),
+    ];
+    match about_text.iter().find(|(_, given)| *given) {
+        Some((key, _)) if raw.path.is_none() => {
+            let message = format!(
+                "says how a text is read, but the run trains on the task `{}` and names no text",
+                config.kind()
+            );
+            Err(Problem::new(format!("data.{key}"), message).help("leave it out"))
+        }
+        _ => Ok(Some(config)),
+    }
+}
+
 fn data(raw: RawData) -> Result<DataConfig, Problem> {
     let missing = |key: &str, help: &str| Problem::new(key, "missing").help(help);
+    let example = "for example path = \"datasets/books\"; or train on a task: task = \"mqar\"";
+    let paths = match (raw.path, &raw.task) {
+        (Some(paths), _) => paths.into(),
+        (None, Some(_)) => Vec::new(),
+        (None, None) => return Err(missing("data.path", example)),
+    };
     Ok(DataConfig {
-        paths: raw
-            .path
-            .ok_or_else(|| missing("data.path", "for example path = \"datasets/books\""))?
-            .into(),
+        paths,
         format: raw.format.unwrap_or(defaults::FORMAT),
         field: raw.field.unwrap_or_else(|| defaults::FIELD.to_owned()),
         tokenizer: raw
@@ -198,9 +241,25 @@ fn train(raw: &RawTrain) -> Result<TrainConfig, Problem> {
     })
 }
 
-fn evaluation(raw: RawEvaluation, context_length: usize) -> EvaluationConfig {
+/// Where it names no tasks, that of the training is measured.
+fn evaluation(
+    raw: RawEvaluation,
+    context_length: usize,
+    task: Option<&TaskConfig>,
+) -> Result<EvaluationConfig, Problem> {
     let quarter = context_length / defaults::CONTEXT_PER_SCORED_TOKEN;
-    EvaluationConfig {
+    let tasks: Vec<TaskConfig> = match raw.tasks {
+        Some(tasks) => tasks
+            .iter()
+            .map(|task| task_config(&task.0, Place::List("evaluation.tasks")))
+            .collect::<Result<_, _>>()?,
+        None => task.into_iter().cloned().collect(),
+    };
+    if let (true, Some(_)) = (tasks.is_empty(), raw.task_samples) {
+        let problem = Problem::new("evaluation.task_samples", "there are no tasks to measure");
+        return Err(problem.help("name some: tasks = [\"induction\"]"));
+    }
+    Ok(EvaluationConfig {
         split: raw.split.unwrap_or(defaults::SPLIT),
         context_factors: raw
             .context_factors
@@ -210,7 +269,12 @@ fn evaluation(raw: RawEvaluation, context_length: usize) -> EvaluationConfig {
             .windows_per_document
             .unwrap_or(defaults::WINDOWS_PER_DOCUMENT),
         bootstrap_samples: raw.bootstrap_samples.unwrap_or(defaults::BOOTSTRAP_SAMPLES),
-    }
+        task_samples: match tasks.len() {
+            0 => None,
+            _ => Some(raw.task_samples.unwrap_or(defaults::TASK_SAMPLES)),
+        },
+        tasks,
+    })
 }
 
 fn run(raw: RawRun) -> RunConfig {

@@ -406,14 +406,21 @@ const SECTIONS: &[Section] = &[
     },
     Section {
         header: "data",
-        summary: "Where the text comes from; `docs/data.md` has the formats. Paths are relative to the working directory.",
+        summary: "What is trained on: a text, or the samples of a task. `docs/tasks.md` has the tasks,\n`docs/data.md` the formats. Paths are relative to the working directory.",
         keys: &[
             key(
                 "data.path",
                 "string or list of strings",
-                Required,
+                Follows("required; with a `task` none"),
                 "path",
                 "files and folders to read, in this order",
+            ),
+            key(
+                "data.task",
+                "string or table",
+                Follows("none: train on the text"),
+                "",
+                "a task of `docs/tasks.md` to train on instead of text, by its name or with parameters: `{ kind = \"mqar\", pairs = 16 }`; it takes the place of an inherited text, and takes a `path` of its own only if its `filler` is `text`",
             ),
             key(
                 "data.format",
@@ -628,7 +635,7 @@ const SECTIONS: &[Section] = &[
     },
     Section {
         header: "evaluation",
-        summary: "Perplexity after training, by context length.",
+        summary: "Perplexity after training, by context length, where the run trained on text; and tasks. In a run on a task\n`split` is where a `filler` text comes from, and the other keys of perplexity are not used.",
         keys: &[
             key(
                 "evaluation.split",
@@ -664,6 +671,20 @@ const SECTIONS: &[Section] = &[
                 Is("1000"),
                 "",
                 "resamplings of the documents behind an interval",
+            ),
+            key(
+                "evaluation.tasks",
+                "list of strings and tables",
+                Follows("the task of `data.task`, else none"),
+                "",
+                "tasks of `docs/tasks.md` to measure, written as `data.task` is, at those context lengths that have room for them",
+            ),
+            key(
+                "evaluation.task_samples",
+                "integer",
+                Follows("`110` where there are tasks"),
+                "samples",
+                "of each task at each length; the same ones whatever the run's seed; best a multiple of the depths of `passkey` and `needle`, of which there are 11",
             ),
         ],
     },
@@ -708,7 +729,7 @@ mod tests {
     use crate::leaves::leaves;
     use crate::raw::{
         Paths, RawData, RawEncoding, RawEvaluation, RawExperiment, RawLayerKind, RawModel, RawRun,
-        RawTrain,
+        RawTask, RawTrain,
     };
     use crate::resolve::resolve;
     use crate::{defaults, evaluation::EvaluationSplit};
@@ -751,6 +772,7 @@ mod tests {
                 layers: Some(BTreeMap::from([("NAME".to_owned(), kind)])),
             },
             data: RawData {
+                task: Some(RawTask("x".into())),
                 path: Some(Paths::One("x".into())),
                 format: Some(defaults::FORMAT),
                 field: Some("x".to_owned()),
@@ -790,6 +812,8 @@ mod tests {
                 scored_tokens: Some(1),
                 windows_per_document: Some(0),
                 bootstrap_samples: Some(1),
+                tasks: Some(vec![RawTask("x".into())]),
+                task_samples: Some(1),
             },
             run: RawRun {
                 directory: Some("x".into()),

@@ -163,7 +163,7 @@ fn explain(error: &toml::de::Error, text: &NamedText, root: &DeTable<'_>) -> Con
 }
 
 /// The names that serde puts in backticks: the one it found, then those it expected.
-fn backticked(message: &str) -> Vec<&str> {
+pub(crate) fn backticked(message: &str) -> Vec<&str> {
     message.split('`').skip(1).step_by(2).collect()
 }
 
@@ -182,7 +182,7 @@ pub(crate) fn did_you_mean(name: &str) -> String {
 }
 
 /// Rust's and serde's names for types as a reader of TOML knows them.
-fn in_words(message: &str) -> String {
+pub(crate) fn in_words(message: &str) -> String {
     let mut message = on_one_line(message);
     if let Some(at) = message.find("expected struct ") {
         message.replace_range(at.., "expected a table");

@@ -35,6 +35,8 @@ pub struct Sweep {
     pub seeds: Vec<u64>,
     /// Arguments of `sbatch` beside ours, such as a partition, a time limit, GPUs.
     pub slurm_options: Vec<String>,
+    /// What a `HyperQueue` task asks for beside cores, by the names there: `gpus/nvidia`.
+    pub hyperqueue_resources: BTreeMap<String, f64>,
     /// All runs: seed by seed, so that a sweep stopped early has as many complete pairs as can be.
     pub runs: Vec<PlannedRun>,
 }
@@ -84,6 +86,15 @@ struct RawSweep {
     skip: Vec<Table>,
     #[serde(default)]
     slurm: RawSlurm,
+    #[serde(default)]
+    hyperqueue: RawHyperQueue,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawHyperQueue {
+    #[serde(default)]
+    resources: BTreeMap<String, f64>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -187,6 +198,7 @@ fn expand(raw: &RawSweep, path: &Path, stem: &str, overrides: &[String]) -> Resu
         variants,
         seeds: raw.seeds.clone(),
         slurm_options: raw.slurm.options.clone(),
+        hyperqueue_resources: raw.hyperqueue.resources.clone(),
         runs,
     })
 }

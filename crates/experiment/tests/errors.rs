@@ -277,7 +277,7 @@ fn what_nobody_wrote_has_no_place() {
         ),
         (
             "path = \"texts\"\n",
-            "-: data.path: missing | for example path = \"datasets/books\"",
+            "-: data.path: missing | for example path = \"datasets/books\"; or train on a task: task = \"mqar\"",
         ),
         (
             "tokenizer = \"bytes\"\n",

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Copy, FirstToken, Induction, KBack, Mqar, Needle, Passkey, PreviousToken, Reverse,
+    Copy, Filler, FirstToken, Induction, KBack, Mqar, Needle, Passkey, PreviousToken, Reverse,
     SelectiveCopy, Task, TaskError, Text, Vocabulary,
 };
 
@@ -94,6 +94,15 @@ impl TaskConfig {
     /// Whether [`Self::build`] needs a [`Text`].
     pub fn needs_text(&self) -> bool {
         matches!(self, Self::Passkey(_) | Self::Needle(_))
+    }
+
+    /// Whether [`Text::filler`] is hidden in: a text is needed, not only a tokenizer.
+    pub fn needs_filler(&self) -> bool {
+        match self {
+            Self::Passkey(task) => task.filler == Filler::Text,
+            Self::Needle(task) => task.filler == Filler::Text,
+            _ => false,
+        }
     }
 
     /// That every parameter has a value that makes sense, whatever the vocabulary and length.

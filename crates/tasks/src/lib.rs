@@ -36,7 +36,8 @@ pub use random::Stream;
 pub use recall::Mqar;
 pub use sample::{Answer, Cell, Sample};
 pub use score::{
-    AnswerScore, CellScore, Difference, GroupScore, Outcome, Score, Scores, score_sample, summarize,
+    AnswerScore, CellScore, Difference, GroupScore, LengthScore, Outcome, SampleScore, Score,
+    Scores, by_length, by_sample, score_sample, summarize,
 };
 pub use task::Task;
 pub use vocabulary::{Marker, Vocabulary};

@@ -216,6 +216,92 @@ pub fn summarize(answers: &[AnswerScore]) -> Scores {
     }
 }
 
+/// What a model made of a group's answers in one sample: sums, to pair runs by and to resample.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct SampleScore {
+    /// T, in tokens.
+    pub length: usize,
+    /// Index of the sample.
+    pub sample: u64,
+    /// [`crate::Answer::group`].
+    pub group: String,
+    /// How many answers.
+    pub answers: usize,
+    /// How many tokens they have.
+    pub targets: usize,
+    /// Their summed loss, in nats.
+    pub nll: f64,
+    /// How many tokens were the most likely ones.
+    pub right: usize,
+    /// Answers of which every token was.
+    pub exact: usize,
+    /// Answers with alternatives.
+    pub compared: usize,
+    /// Their summed log-likelihood ratios, in nats.
+    pub ratio: f64,
+    /// Those that were more likely than every alternative.
+    pub preferred: usize,
+}
+
+/// A group's means at one length.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct LengthScore {
+    /// [`crate::Answer::group`].
+    pub group: String,
+    /// T, in tokens.
+    pub length: usize,
+    /// Its means.
+    #[serde(flatten)]
+    pub score: Score,
+}
+
+/// Sums of the answers of one task by length, sample and group, in this order.
+pub fn by_sample(answers: &[AnswerScore]) -> Vec<SampleScore> {
+    let mut sums: BTreeMap<(usize, u64, &str), Sums> = BTreeMap::new();
+    for answer in answers.iter().filter(|answer| answer.targets > 0) {
+        let key = (answer.length, answer.sample, answer.group.as_str());
+        sums.entry(key).or_default().add(answer);
+    }
+    sums.into_iter()
+        .map(|((length, sample, group), sums)| SampleScore {
+            length,
+            sample,
+            group: group.to_owned(),
+            answers: sums.answers,
+            targets: sums.targets,
+            nll: sums.nll,
+            right: sums.right,
+            exact: sums.exact,
+            compared: sums.compared,
+            ratio: sums.ratio,
+            preferred: sums.preferred,
+        })
+        .collect()
+}
+
+/// Means over samples, by group and length.
+pub fn by_length(samples: &[SampleScore]) -> Vec<LengthScore> {
+    let mut sums: BTreeMap<(&str, usize), Sums> = BTreeMap::new();
+    for sample in samples {
+        let sums = sums.entry((&sample.group, sample.length)).or_default();
+        sums.answers += sample.answers;
+        sums.targets += sample.targets;
+        sums.nll += sample.nll;
+        sums.right += sample.right;
+        sums.exact += sample.exact;
+        sums.compared += sample.compared;
+        sums.ratio += sample.ratio;
+        sums.preferred += sample.preferred;
+    }
+    sums.into_iter()
+        .map(|((group, length), sums)| LengthScore {
+            group: group.to_owned(),
+            length,
+            score: sums.means(),
+        })
+        .collect()
+}
+
 /// Sums of what [`Score`] has the means of.
 #[derive(Default)]
 struct Sums {

@@ -8,9 +8,11 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 use experiment::DeviceRequest;
+use positional::{AttentionShape, EncodingConfig};
 
 use crate::run::Beginning;
 use crate::sweep::EngineKind;
+use crate::theory;
 
 /// Trains decoders under different positional encodings and measures their perplexity.
 #[derive(Debug, Parser)]
@@ -94,6 +96,8 @@ pub enum Command {
     },
     /// Run, or continue, all runs of a sweep file
     Sweep(SweepArguments),
+    /// What an encoding does to attention, by arithmetic: wavelengths, decay, the paper's statements as checks
+    Theory(TheoryArguments),
     /// Look into a trained model: what its heads do with each frequency
     Anatomy(AnatomyArguments),
 }
@@ -160,6 +164,65 @@ impl SweepArguments {
         let device = self.device.as_ref();
         let device = device.map(|device| format!("run.device={device:?}"));
         self.overrides.iter().cloned().chain(device).collect()
+    }
+}
+
+/// Which encoding to work out.
+#[derive(Args, Debug)]
+pub struct TheoryArguments {
+    /// Config file or run directory, whose kinds of layers are all worked out
+    pub config: Option<PathBuf>,
+    /// Kind of encoding, as in a config, where no config is given
+    #[arg(long, conflicts_with = "config", default_value = "prope")]
+    pub kind: String,
+    /// Share of the pairs that rotate
+    #[arg(long, conflicts_with = "config", value_name = "P")]
+    pub fraction: Option<f64>,
+    /// Base of the frequencies
+    #[arg(long, conflicts_with = "config")]
+    pub theta: Option<f64>,
+    /// Coordinates of a head
+    #[arg(long, conflicts_with = "config", default_value_t = 256)]
+    pub head_dim: usize,
+    /// Heads, which matter to a bias
+    #[arg(long, conflicts_with = "config", default_value_t = 8)]
+    pub num_heads: usize,
+    /// Tokens; the config's training length, or 8192, without it
+    #[arg(long)]
+    pub context: Option<usize>,
+    /// Write a page with charts, one self-contained file
+    #[arg(long, value_name = "FILE")]
+    pub html: Option<PathBuf>,
+    /// Write every table as CSV, Markdown and LaTeX and every chart as CSV, SVG and PNG into a folder
+    #[arg(long, value_name = "FOLDER")]
+    pub files: Option<PathBuf>,
+}
+
+impl TheoryArguments {
+    /// What the command is asked for.
+    pub fn request(self) -> theory::Request {
+        let parameters = [("fraction", self.fraction), ("theta", self.theta)].into_iter();
+        let encoding = parameters.fold(
+            EncodingConfig::new(&self.kind),
+            |encoding, (name, value)| match value {
+                Some(value) => encoding.with(name, value),
+                None => encoding,
+            },
+        );
+        let shape = AttentionShape {
+            head_dim: self.head_dim,
+            num_heads: self.num_heads,
+            hidden_size: self.head_dim.saturating_mul(self.num_heads),
+        };
+        theory::Request {
+            source: match self.config {
+                Some(path) => theory::Source::Config(path),
+                None => theory::Source::Encoding(encoding, shape),
+            },
+            context: self.context,
+            html: self.html,
+            files: self.files,
+        }
     }
 }
 

@@ -129,6 +129,15 @@ pub enum TrainerError {
     /// Runs that do not make a comparison.
     #[error("nothing to compare: {0}")]
     NothingToCompare(String),
+    /// An encoding or a context that nothing can be said about.
+    #[error(transparent)]
+    Theory(#[from] ::theory::TheoryError),
+    /// Statements that did not stand.
+    #[error("refuted:\n{0}")]
+    #[diagnostic(help(
+        "a fault of the encoding, or of the statement: docs/theory.md says what each rests on"
+    ))]
+    Refuted(String),
     /// A scheduler's command failed.
     #[error("{command}: {said}")]
     #[diagnostic(help("is this a machine that submits jobs? `--engine local` needs no scheduler"))]
@@ -162,6 +171,7 @@ impl TrainerError {
             | Self::NothingToCompare(_)
             | Self::Anatomy(_)
             | Self::NothingToResume(_)
+            | Self::Theory(_)
             | Self::OtherCorpus { .. }
             | Self::OtherEncoding { .. } => 2,
             Self::Evaluation(_)
@@ -171,6 +181,7 @@ impl TrainerError {
             | Self::Threads(_)
             | Self::NoCheckpoint(_)
             | Self::RunsFailed { .. }
+            | Self::Refuted(_)
             | Self::Scheduler { .. }
             | Self::Diverged { .. } => 1,
         }

@@ -4,12 +4,12 @@ use burn::module::{Module, Param};
 use burn::optim::{GradientsAccumulator, GradientsParams};
 use burn::tensor::distributed::ReduceOperation;
 use burn::tensor::{Device, Tensor, TensorData};
-use corpus::Batch;
 use decoder::{
     Activations, Decoder, Examples, Execution, ParameterVisitor, Positions, for_each_parameter,
 };
 use fused::Workers;
 
+use crate::examples::MicroBatch;
 use crate::optimizer::Optimizer;
 
 /// How a learner computes. What it computes does not depend on it.
@@ -40,7 +40,7 @@ struct Member {
 
 /// Loss and gradients of one step.
 pub struct Gradients {
-    /// Mean negative log-likelihood of the step's tokens, in nats.
+    /// Mean negative log-likelihood of the step's targets, in nats.
     pub loss: f32,
     /// Euclidean norm of all gradients together.
     pub norm: f64,
@@ -49,7 +49,7 @@ pub struct Gradients {
 }
 
 /// Reads the micro-batch of a number.
-type Read<'a> = &'a (dyn Fn(usize) -> Batch + Sync);
+type Read<'a> = &'a dyn Fn(usize) -> MicroBatch;
 
 impl Learner {
     /// A learner for sequences of up to `length` tokens; `decoder` is on the autodiff device of the first
@@ -83,15 +83,18 @@ impl Learner {
         &self.members[0].optimizer
     }
 
-    /// Loss and gradients of one step over micro-batches of one size; `micro_batch(i)` reads the one
-    /// numbered `i` of `count`.
+    /// Loss and gradients of one step; `micro_batch(i)` reads the one numbered `i` of `count`. Every target of
+    /// the step weighs the same, however many its micro-batch has.
     pub fn gradients(&self, count: usize, micro_batch: Read<'_>) -> Gradients {
+        let batches: Vec<MicroBatch> = (0..count).map(micro_batch).collect();
+        let targets: usize = batches.iter().map(|batch| batch.targets.len()).sum();
+        let scale = 1.0 / targets as f64;
         let (losses, by_member) = match &self.members[..] {
             [member] => {
-                let (losses, gradients) = self.on_one_device(member, count, micro_batch);
+                let (losses, gradients) = self.on_one_device(member, batches, scale);
                 (losses, vec![gradients])
             }
-            members => self.on_several_devices(members, count, micro_batch),
+            members => self.on_several_devices(members, batches, scale),
         };
         let member = &self.members[0];
         // One transfer for the loss and all sums of squares: each costs a GPU its queue of work.
@@ -128,16 +131,16 @@ impl Learner {
     fn on_one_device(
         &self,
         member: &Member,
-        count: usize,
-        micro_batch: Read<'_>,
+        batches: Vec<MicroBatch>,
+        scale: f64,
     ) -> (Vec<Tensor<1>>, GradientsParams) {
         let mut accumulator = GradientsAccumulator::new();
-        let mut losses = Vec::with_capacity(count);
+        let mut losses = Vec::with_capacity(batches.len());
         let workers = self.computation.workers.count();
-        let share = 1.0 / count as f64;
-        for first in (0..count).step_by(workers) {
-            let at_once = workers.min(count - first);
-            for (loss, gradients) in self.in_parallel(member, first, at_once, share, micro_batch) {
+        let mut batches = batches.into_iter().peekable();
+        while batches.peek().is_some() {
+            let at_once = batches.by_ref().take(workers).collect();
+            for (loss, gradients) in self.in_parallel(member, at_once, scale) {
                 losses.push(loss);
                 accumulator.accumulate(member.decoder(), gradients);
             }
@@ -145,26 +148,26 @@ impl Learner {
         (losses, accumulator.grads())
     }
 
-    /// Loss and gradients of `at_once` micro-batches, on a thread each: a core is used best by a whole
+    /// Loss and gradients of micro-batches, on a thread each: a core is used best by a whole
     /// micro-batch, whose operations then need not wait for each other's pieces.
     fn in_parallel(
         &self,
         member: &Member,
-        first: usize,
-        at_once: usize,
-        share: f64,
-        micro_batch: Read<'_>,
+        mut batches: Vec<MicroBatch>,
+        scale: f64,
     ) -> Vec<(Tensor<1>, GradientsParams)> {
-        if at_once == 1 {
-            return vec![self.pass(member, member.decoder(), micro_batch(first), share)];
+        if batches.len() == 1 {
+            let batch = batches.remove(0);
+            return vec![self.pass(member, member.decoder(), batch, scale)];
         }
         let autodiff = member.device.clone().autodiff();
         // A graph of its own for each: shared leaves would tie the threads' graphs together.
-        let replicas = (first..first + at_once)
-            .map(|index| (index, member.decoder().clone().fork(&autodiff)))
+        let replicas = batches
+            .into_iter()
+            .map(|batch| (batch, member.decoder().clone().fork(&autodiff)))
             .collect();
-        self.computation.workers.each(replicas, |(index, replica)| {
-            self.pass(member, &replica, micro_batch(index), share)
+        self.computation.workers.each(replicas, |(batch, replica)| {
+            self.pass(member, &replica, batch, scale)
         })
     }
 
@@ -173,16 +176,19 @@ impl Learner {
     fn on_several_devices(
         &self,
         members: &[Member],
-        count: usize,
-        micro_batch: Read<'_>,
+        batches: Vec<MicroBatch>,
+        scale: f64,
     ) -> (Vec<Tensor<1>>, Vec<GradientsParams>) {
-        let share = 1.0 / count as f64;
-        let parts: Vec<_> = parts(count, members.len()).zip(members).collect();
+        let count = batches.len();
+        let mut batches = batches.into_iter();
+        let parts: Vec<(Vec<MicroBatch>, &Member)> = parts(count, members.len())
+            .map(|part| batches.by_ref().take(part.len()).collect())
+            .zip(members)
+            .collect();
         let found = self.computation.workers.each(parts, |(part, member)| {
             let mut accumulator = GradientsAccumulator::new();
-            let losses = part.map(|index| {
-                let (loss, gradients) =
-                    self.pass(member, member.decoder(), micro_batch(index), share);
+            let losses = part.into_iter().map(|batch| {
+                let (loss, gradients) = self.pass(member, member.decoder(), batch, scale);
                 accumulator.accumulate(member.decoder(), gradients);
                 loss
             });
@@ -198,26 +204,29 @@ impl Learner {
         (losses, all_reduce(members[0].decoder(), gradients))
     }
 
-    /// `share` of the mean loss of `batch`, `[1]`, and its gradients.
+    /// `scale` times the summed loss of `batch`, `[1]`, and its gradients.
     fn pass(
         &self,
         member: &Member,
         decoder: &Decoder,
-        batch: Batch,
-        share: f64,
+        batch: MicroBatch,
+        scale: f64,
     ) -> (Tensor<1>, GradientsParams) {
-        let tokens = batch.batch * batch.length;
         let shape = [batch.batch, batch.length];
+        let list = |ids: Vec<i32>| {
+            let count = ids.len();
+            Tensor::from_data(TensorData::new(ids, [count]), &member.device)
+        };
         let examples = Examples {
             inputs: Tensor::from_data(TensorData::new(batch.inputs, shape), &member.device),
-            targets: Tensor::from_data(TensorData::new(batch.targets, [tokens]), &member.device),
+            targets: list(batch.targets),
+            rows: batch.rows.map(list),
         };
         let Computation {
             execution,
             activations,
             ..
         } = self.computation;
-        let scale = share / tokens as f64;
         decoder.gradients(examples, scale, &member.positions, execution, activations)
     }
 }
@@ -298,9 +307,10 @@ mod tests {
         )
     }
 
-    fn batch(step: usize, index: usize) -> Batch {
+    fn batch(step: usize, index: usize) -> MicroBatch {
         let token = |i: usize| ((i * i + 31 * index + 7 * step) % 250) as i32;
-        Batch {
+        MicroBatch {
+            rows: None,
             inputs: (0..2 * LENGTH).map(token).collect(),
             targets: (1..=2 * LENGTH).map(token).collect(),
             batch: 2,
@@ -338,6 +348,36 @@ mod tests {
                 assert_eq!(weights(member), first, "copies differ");
             }
         }
+    }
+
+    /// Rows 3 to 5 of the one sequence, and 3, 4, 5, 20 of two: the counts of targets differ.
+    fn masked(of: &MicroBatch, rows: &[i32]) -> MicroBatch {
+        let targets = rows.iter().map(|row| of.targets[*row as usize]).collect();
+        MicroBatch {
+            targets,
+            rows: Some(rows.to_vec()),
+            ..of.clone()
+        }
+    }
+
+    #[test]
+    fn every_target_of_a_step_weighs_the_same() {
+        let whole = batch(0, 0);
+        let sequence = |index: usize| MicroBatch {
+            inputs: whole.inputs[index * LENGTH..][..LENGTH].to_vec(),
+            targets: whole.targets[index * LENGTH..][..LENGTH].to_vec(),
+            rows: None,
+            batch: 1,
+            length: LENGTH,
+        };
+        let learner = learner(1);
+        let together = learner.gradients(1, &|_| masked(&whole, &[3, 4, 5, 20]));
+        let parts = [masked(&sequence(0), &[3, 4, 5]), masked(&sequence(1), &[4])];
+        let apart = learner.gradients(2, &|index| parts[index].clone());
+        assert!((together.loss - apart.loss).abs() < 1e-5);
+        assert!((together.norm / apart.norm - 1.0).abs() < 1e-5);
+        let all = learner.gradients(1, &|_| whole.clone());
+        assert!((all.loss - together.loss).abs() > 1e-3, "nothing is masked");
     }
 
     #[test]

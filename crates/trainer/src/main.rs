@@ -7,10 +7,13 @@ mod anatomy;
 mod checkpoint;
 mod cli;
 mod compare;
+mod data;
 mod device;
 mod error;
+mod examples;
 mod learner;
 mod logging;
+mod measurement;
 mod metrics;
 mod monitor;
 mod optimizer;
@@ -24,6 +27,7 @@ mod speed;
 mod sweep;
 mod table;
 mod tensorboard;
+mod theory;
 mod throughput;
 mod training;
 
@@ -96,6 +100,7 @@ fn dispatch(cli: Cli) -> Result<(), TrainerError> {
             jobs: arguments.jobs.map(NonZeroUsize::get),
             retry: arguments.retry,
         }),
+        Some(Command::Theory(arguments)) => theory::theory(&arguments.request()),
         Some(Command::Anatomy(arguments)) => anatomy::anatomy(&anatomy::Request {
             model: arguments.model,
             texts: arguments.texts,

@@ -36,6 +36,20 @@ pub fn describe(experiment: &Experiment) -> String {
         memory(Activations::Kept),
         memory(Activations::RecomputedPerBlock),
     );
+    if let Some(task) = &experiment.task {
+        text += &format!(
+            "# learnt                  answers of the task `{}`, one sample of {length} tokens a window\n",
+            task.kind()
+        );
+    }
+    for task in &experiment.evaluation.tasks {
+        text += &format!(
+            "# measured                `{}`, {} samples at each of {} lengths\n",
+            task.kind(),
+            experiment.evaluation.samples_per_task(),
+            experiment.evaluation.context_factors.len()
+        );
+    }
     for (name, kind) in &model.layers {
         text += &encoding_line(name, kind, model, length);
     }

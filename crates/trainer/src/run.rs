@@ -1,28 +1,25 @@
 //! One run from config to evaluation: `trainer CONFIG` and `trainer eval RUN`.
 
-use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
-use corpus::{Corpus, Windows};
 use decoder::{Activations, Decoder, Execution, Kernels, StepShape};
-use evaluation::{Evaluation, Protocol, evaluate};
-use experiment::{
-    ActivationCheckpointing, DeviceRequest, EvaluationSplit, Experiment, Loaded, Sources,
-};
+use experiment::{ActivationCheckpointing, DeviceRequest, Experiment, Loaded, Sources};
 use fused::Workers;
 use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::checkpoint::{Checkpoint, weights_digest};
+use crate::data::Data;
 use crate::device::{self, Selected};
 use crate::error::TrainerError;
 use crate::learner::Computation;
+use crate::measurement::{Measured, Measurement};
 use crate::monitor::View;
 use crate::run_directory::{RunDirectory, RunRecord, Status};
 use crate::training::{Outcome, Setting, Training, check_spectra};
-use crate::{logging, plan, provenance, screen, table};
+use crate::{logging, plan, provenance, screen};
 
 /// What the command line asks of a run.
 #[derive(Clone, Debug)]
@@ -79,18 +76,17 @@ pub fn train(request: &Request) -> Result<(), TrainerError> {
     screen::say(selected.line());
     check_devices(&experiment, &selected, &sources)?;
     let execution = execution(&experiment, &selected, &sources)?;
-    let corpus = prepare_corpus(&experiment, &sources)?;
-    let windows = training_windows(&experiment, &corpus, &sources)?;
-    check_evaluation_text(&experiment, &corpus, &sources)?;
-    let directory = RunDirectory::create(path, &experiment, corpus.tokenizer.json())?;
+    let data = open_data(&experiment, &sources)?;
+    let examples = data.examples(&experiment, &sources)?;
+    let measurement = Measurement::new(&experiment, &data, &sources)?;
+    let directory = RunDirectory::create(path, &experiment, data.tokenizer().json())?;
     logging::to_file(&directory.path().join("trainer.log"));
     let stop = stop_flag();
-    let mut record = begin(&directory, &experiment, &corpus, &selected)?;
+    let mut record = begin(&directory, &experiment, &data, &selected)?;
     let workers = Workers::new(selected.workers())?;
     let setting = Setting {
         experiment: &experiment,
-        corpus: &corpus,
-        windows,
+        examples,
         devices: &selected.devices,
         computation: Computation {
             execution,
@@ -133,18 +129,14 @@ pub fn train(request: &Request) -> Result<(), TrainerError> {
     let decoder = training.into_decoder();
     record.weights_sha256 = Some(weights_digest(&decoder::named_tensors(&decoder)));
     directory.write_record(&record)?;
-    let Some(result) = evaluate_with_progress(&experiment, &decoder, &corpus, &workers, &stop)?
-    else {
+    let Some(measured) = measurement.run(&decoder, &workers, &stop)? else {
         return interrupted(request, &directory, record, &experiment.name);
     };
-    directory.write_evaluation(&result)?;
+    measured.write(&directory)?;
     record.status = Status::Finished;
     record.peak_memory_bytes = provenance::peak_memory_bytes();
     directory.write_record(&record)?;
-    screen::say(format_args!(
-        "\n{}",
-        table::evaluation(&experiment.name, &result)
-    ));
+    measured.show(&experiment.name);
     screen::say(format_args!("results in {}", directory.path().display()));
     Ok(())
 }
@@ -166,12 +158,12 @@ pub fn evaluate_run(path: &Path, overrides: &[String]) -> Result<(), TrainerErro
     }
     let selected = select_device(&experiment.run.device, &sources)?;
     screen::say(selected.line());
-    let corpus = prepare_corpus(&experiment, &sources)?;
+    let data = open_data(&experiment, &sources)?;
     let record = directory.record();
     if let Some(record) = &record {
-        check_corpus(&directory, record, &corpus)?;
+        check_corpus(&directory, record, &data)?;
     }
-    check_evaluation_text(&experiment, &corpus, &sources)?;
+    let mut measurement = Measurement::new(&experiment, &data, &sources)?;
     let checkpoint =
         latest_checkpoint(&directory).ok_or_else(|| TrainerError::NoCheckpoint(path.to_owned()))?;
     screen::say(format_args!("checkpoint of step {}", checkpoint.state.step));
@@ -182,18 +174,26 @@ pub fn evaluate_run(path: &Path, overrides: &[String]) -> Result<(), TrainerErro
     let decoder = decoder::load_parameters(decoder, checkpoint.weights)?;
     let stop = stop_flag();
     let workers = Workers::new(selected.workers())?;
-    let Some(result) = evaluate_with_progress(&experiment, &decoder, &corpus, &workers, &stop)?
-    else {
+    let changes = changes(&directory.experiment()?, &experiment);
+    // The perplexities do not depend on the tasks: where nothing else was asked for, they stay as they are.
+    let only_tasks = changes == Changes::Tasks && is_final && directory.evaluation().is_some();
+    if only_tasks {
+        measurement.leave_out_perplexity();
+    }
+    let Some(measured) = measurement.run(&decoder, &workers, &stop)? else {
         return Ok(());
     };
-    // The final weights under the run's own config belong to the run; anything else is only shown.
-    if is_final && overrides.is_empty() {
-        directory.write_evaluation(&result)?;
+    // The final weights under the run's own config belong to the run, and so does any task; anything else is
+    // only shown.
+    let own = match changes {
+        Changes::None => overrides.is_empty(),
+        Changes::Tasks => true,
+        Changes::More => false,
+    };
+    if is_final && own {
+        measured.write(&directory)?;
     }
-    screen::say(format_args!(
-        "\n{}",
-        table::evaluation(&experiment.name, &result)
-    ));
+    measured.show(&experiment.name);
     if let Some(bytes) = provenance::peak_memory_bytes() {
         screen::say(format_args!(
             "peak memory {:.2} GiB",
@@ -243,12 +243,11 @@ fn report_finished(path: &Path) -> Result<(), TrainerError> {
         "{} is finished; nothing to do (`--force` starts anew beside it)",
         path.display()
     ));
-    if let Some(result) = directory.evaluation() {
-        screen::say(format_args!(
-            "\n{}",
-            table::evaluation(&directory.experiment()?.name, &result)
-        ));
-    }
+    let stored = Measured {
+        perplexity: directory.evaluation(),
+        tasks: directory.tasks(),
+    };
+    stored.show(&directory.experiment()?.name);
     Ok(())
 }
 
@@ -349,71 +348,29 @@ fn check_devices(
         .into())
 }
 
-fn prepare_corpus(experiment: &Experiment, sources: &Sources) -> Result<Corpus, TrainerError> {
+fn open_data(experiment: &Experiment, sources: &Sources) -> Result<Data, TrainerError> {
     let bar = bar("tokenizing {bar:24} {bytes}/{total_bytes} {msg} {eta} left");
-    let corpus = corpus::prepare(&experiment.data, &|progress| {
+    let data = Data::open(experiment, sources, &|progress| {
         bar.set_length(progress.total_bytes);
         bar.set_message(progress.document);
         bar.set_position(progress.done_bytes);
     });
     bar.finish_and_clear();
-    corpus.map_err(|error| sources.error("data.path", error.to_string(), None).into())
-}
-
-fn training_windows(
-    experiment: &Experiment,
-    corpus: &Corpus,
-    sources: &Sources,
-) -> Result<Windows, TrainerError> {
-    let windows = Windows::new(
-        corpus.train.clone(),
-        experiment.train.context_length,
-        corpus.tokenizer.bos(),
-        experiment.seed,
-    )
-    .map_err(|error| sources.error("train.context_length", error.to_string(), None))?;
-    screen::say(format_args!(
-        "corpus {} training tokens, {} windows an epoch, {} documents too short",
-        corpus.train.num_tokens(),
-        windows.windows_per_epoch(),
-        windows.skipped_documents()
-    ));
-    Ok(windows)
-}
-
-/// Finds out before training, not after it, that the evaluation has nothing to read.
-fn check_evaluation_text(
-    experiment: &Experiment,
-    corpus: &Corpus,
-    sources: &Sources,
-) -> Result<(), TrainerError> {
-    let protocol = protocol(experiment);
-    let (file, _) = evaluation_file(experiment, corpus);
-    corpus::evaluation_windows(file, protocol.window(), Some(1)).map_err(|error| {
-        let help = "lower the largest of `evaluation.context_factors` or evaluate longer documents";
-        sources.error(
-            "evaluation.context_factors",
-            error.to_string(),
-            Some(help.to_owned()),
-        )
-    })?;
-    corpus::evaluation_windows(&corpus.valid, experiment.train.context_length, Some(1))
-        .map_err(|error| sources.error("train.context_length", error.to_string(), None))?;
-    Ok(())
+    data
 }
 
 fn begin(
     directory: &RunDirectory,
     experiment: &Experiment,
-    corpus: &Corpus,
+    data: &Data,
     selected: &Selected,
 ) -> Result<RunRecord, TrainerError> {
     let device = format!("{} ({})", selected.name, selected.description);
-    let fresh = RunDirectory::new_record(experiment, &corpus.content_hash, device.clone());
+    let fresh = RunDirectory::new_record(experiment, data.digest(), device.clone());
     let record = match directory.record() {
         None => fresh,
         Some(before) => {
-            check_corpus(directory, &before, corpus)?;
+            check_corpus(directory, &before, data)?;
             RunRecord {
                 started: before.started,
                 training_seconds: before.training_seconds,
@@ -429,15 +386,15 @@ fn begin(
 fn check_corpus(
     directory: &RunDirectory,
     record: &RunRecord,
-    corpus: &Corpus,
+    data: &Data,
 ) -> Result<(), TrainerError> {
-    if record.corpus_digest == corpus.content_hash {
+    if record.corpus_digest == data.digest() {
         return Ok(());
     }
     Err(TrainerError::OtherCorpus {
         path: directory.path().to_owned(),
         expected: record.corpus_digest.clone(),
-        found: corpus.content_hash.clone(),
+        found: data.digest().to_owned(),
     })
 }
 
@@ -472,63 +429,32 @@ fn interrupted(
     Ok(())
 }
 
-/// The protocol's parameters.
-pub fn protocol(experiment: &Experiment) -> Protocol {
-    let config = &experiment.evaluation;
-    Protocol {
-        contexts: config.context_lengths(experiment.train.context_length),
-        scored_tokens: config.scored_tokens,
-        windows_per_document: config.window_limit(),
-        bootstrap_samples: config.bootstrap_samples,
+/// What an overridden config changes in that of a finished run.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Changes {
+    /// Nothing that decides a result.
+    None,
+    /// The tasks that are measured.
+    Tasks,
+    /// What the weights or the perplexities depend on.
+    More,
+}
+
+fn changes(own: &Experiment, asked: &Experiment) -> Changes {
+    let mut asked = asked.clone();
+    // It may be the run's copy by now; the digest of the data has been compared.
+    asked.data.tokenizer.clone_from(&own.data.tokenizer);
+    let differences = own.differences(&asked);
+    let of_tasks = |line: &String| line.starts_with("evaluation.task");
+    match differences.iter().all(of_tasks) {
+        true if differences.is_empty() => Changes::None,
+        true => Changes::Tasks,
+        false => Changes::More,
     }
 }
 
-fn evaluation_file<'c>(
-    experiment: &Experiment,
-    corpus: &'c Corpus,
-) -> (&'c corpus::TokenFile, &'static str) {
-    match experiment.evaluation.split {
-        EvaluationSplit::Test => (&corpus.test, "test"),
-        EvaluationSplit::Valid => (&corpus.valid, "valid"),
-    }
-}
-
-/// Runs the evaluation; `None` if a signal stopped it.
-fn evaluate_with_progress(
-    experiment: &Experiment,
-    decoder: &Decoder,
-    corpus: &Corpus,
-    workers: &Workers,
-    stop: &AtomicBool,
-) -> Result<Option<Evaluation>, TrainerError> {
-    let (file, split) = evaluation_file(experiment, corpus);
-    let bar = bar("evaluating {bar:24} {pos}/{len} tokens  {eta} left");
-    let result = evaluate(
-        decoder,
-        file,
-        split,
-        &corpus.tokenizer,
-        &protocol(experiment),
-        workers,
-        &mut |done, all| {
-            bar.set_length(all as u64);
-            bar.set_position(done as u64);
-            if stop.load(Ordering::Relaxed) {
-                ControlFlow::Break(())
-            } else {
-                ControlFlow::Continue(())
-            }
-        },
-    );
-    bar.finish_and_clear();
-    match result {
-        Ok(result) => Ok(Some(result)),
-        Err(evaluation::EvaluationError::Stopped) => Ok(None),
-        Err(error) => Err(error.into()),
-    }
-}
-
-fn bar(template: &str) -> ProgressBar {
+/// A bar of progress that looks like `template`.
+pub fn bar(template: &str) -> ProgressBar {
     let bar = ProgressBar::new(0);
     match ProgressStyle::with_template(template) {
         Ok(style) => bar.with_style(style),

@@ -8,7 +8,8 @@
 //!     metrics.jsonl     a line a step, a line a validation
 //!     events.out.tfevents.trainer   the same for `TensorBoard`
 //!     checkpoints/      the last ones and the best
-//!     eval.json         the long-context evaluation
+//!     eval.json         perplexity by context length, of a run trained on text
+//!     tasks.json        the tasks that were measured, if any
 //!     trainer.log       tracing
 //! ```
 
@@ -17,7 +18,7 @@ use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use evaluation::Evaluation;
+use evaluation::{Evaluation, TaskEvaluation};
 use experiment::Experiment;
 use serde::{Deserialize, Serialize};
 
@@ -76,6 +77,12 @@ pub fn read_record(path: &Path) -> Option<RunRecord> {
 /// `eval.json` of the folder `path`, whoever holds it.
 pub fn read_evaluation(path: &Path) -> Option<Evaluation> {
     let text = fs::read_to_string(path.join("eval.json")).ok()?;
+    serde_json::from_str(&text).ok()
+}
+
+/// `tasks.json` of the folder `path`, whoever holds it.
+pub fn read_tasks(path: &Path) -> Option<TaskEvaluation> {
+    let text = fs::read_to_string(path.join("tasks.json")).ok()?;
     serde_json::from_str(&text).ok()
 }
 
@@ -218,6 +225,21 @@ impl RunDirectory {
     /// If the file system refuses.
     pub fn write_evaluation(&self, evaluation: &Evaluation) -> Result<(), TrainerError> {
         self.write_json("eval.json", evaluation)
+    }
+
+    /// The tasks' results, if there are any.
+    pub fn tasks(&self) -> Option<TaskEvaluation> {
+        read_tasks(&self.path)
+    }
+
+    /// Replaces `tasks.json`. On one line: it has a record for each sample.
+    ///
+    /// # Errors
+    /// If the file system refuses.
+    pub fn write_tasks(&self, tasks: &TaskEvaluation) -> Result<(), TrainerError> {
+        let text = serde_json::to_string(tasks)
+            .map_err(|error| TrainerError::io(&self.path.join("tasks.json"))(error.into()))?;
+        self.write("tasks.json", (text + "\n").as_bytes())
     }
 
     /// The checkpoints.

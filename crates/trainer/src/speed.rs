@@ -203,8 +203,9 @@ fn training_step(mut learner: Learner, workers: usize, learning_rate: f64) -> St
         } else {
             1
         };
-        let gradients =
-            learner.gradients(micro_batches, &|index| part(&batch, index, micro_batches));
+        let gradients = learner.gradients(micro_batches, &|index| {
+            part(&batch, index, micro_batches).into()
+        });
         let loss = gradients.loss;
         learner.update(gradients, learning_rate);
         loss

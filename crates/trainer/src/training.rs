@@ -8,13 +8,12 @@ use std::time::Instant;
 use burn::module::Module;
 use burn::tensor::Device;
 use burn_train::Interrupter;
-use corpus::{Corpus, Windows};
 use decoder::{Decoder, named_tensors};
-use evaluation::validation_loss;
 use experiment::Experiment;
 
 use crate::checkpoint::{Best, Checkpoint, Checkpoints, State};
 use crate::error::TrainerError;
+use crate::examples::Examples;
 use crate::learner::{Computation, Gradients, Learner};
 use crate::metrics::{Line, MetricsFile};
 use crate::monitor::{Monitor, Sample, View};
@@ -36,10 +35,8 @@ pub enum Outcome {
 pub struct Setting<'a> {
     /// The experiment.
     pub experiment: &'a Experiment,
-    /// Its text.
-    pub corpus: &'a Corpus,
-    /// Its training windows.
-    pub windows: Windows,
+    /// What it is trained on.
+    pub examples: Examples<'a>,
     /// Devices without autodiff that train together; the first evaluates and saves.
     pub devices: &'a [Device],
     /// How the decoder is computed.
@@ -227,7 +224,8 @@ impl<'a> Training<'a> {
         self.learner
             .gradients(config.micro_batches_per_step(), &|micro| {
                 let sample = (first_sample + micro * size) as u64;
-                self.setting.windows.batch(sample, size)
+                let examples = &self.setting.examples;
+                examples.batch(sample, size, config.context_length)
             })
     }
 
@@ -266,10 +264,8 @@ impl<'a> Training<'a> {
         monitor: &mut Monitor,
     ) -> Result<bool, TrainerError> {
         let config = &self.setting.experiment.train;
-        let loss = validation_loss(
+        let loss = self.setting.examples.validation_loss(
             &self.learner.decoder().valid(),
-            &self.setting.corpus.valid,
-            self.setting.corpus.tokenizer.bos(),
             config.context_length,
             config.evaluation_windows,
             &self.setting.computation.workers,

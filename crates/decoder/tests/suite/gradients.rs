@@ -2,7 +2,7 @@
 
 use burn::module::Param;
 use burn::optim::GradientsParams;
-use burn::tensor::{Device, Tensor, TensorData};
+use burn::tensor::{Device, Int, Tensor, TensorData};
 use decoder::{
     Activations, Decoder, DecoderConfig, Examples, Execution, Kernels, ParameterVisitor,
     for_each_parameter, load_parameters, named_tensors,
@@ -26,13 +26,16 @@ fn examples(decoder: &Decoder) -> Examples {
     Examples {
         inputs: to_device(&inputs, &device),
         targets: Tensor::from_data(TensorData::new(targets, [2 * LENGTH]), &device),
+        rows: None,
     }
 }
 
 const MEAN: f64 = 1.0 / (2 * LENGTH) as f64;
 
 fn loss(decoder: &Decoder, execution: Execution) -> Tensor<1> {
-    let Examples { inputs, targets } = examples(decoder);
+    let Examples {
+        inputs, targets, ..
+    } = examples(decoder);
     let positions = decoder.positions(LENGTH, &decoder.device());
     let hidden = decoder.hidden_states(inputs, &positions, execution);
     decoder.loss(hidden, targets, MEAN, execution)
@@ -49,6 +52,13 @@ fn loss_and_gradients(
     execution: Execution,
     activations: Activations,
 ) -> (f32, Vec<(String, Vec<f32>)>) {
+    let positions = decoder.positions(LENGTH, &decoder.device());
+    let (loss, gradients) =
+        decoder.gradients(examples(decoder), MEAN, &positions, execution, activations);
+    (loss.into_scalar::<f32>(), by_name(decoder, gradients))
+}
+
+fn by_name(decoder: &Decoder, gradients: GradientsParams) -> Vec<(String, Vec<f32>)> {
     struct Collect(GradientsParams, Vec<(String, Vec<f32>)>);
     impl ParameterVisitor for Collect {
         fn visit<const R: usize>(&mut self, name: &str, param: &Param<Tensor<R>>) {
@@ -59,12 +69,9 @@ fn loss_and_gradients(
             ));
         }
     }
-    let positions = decoder.positions(LENGTH, &decoder.device());
-    let (loss, gradients) =
-        decoder.gradients(examples(decoder), MEAN, &positions, execution, activations);
     let mut collect = Collect(gradients, Vec::new());
     for_each_parameter(decoder, &mut collect);
-    (loss.into_scalar::<f32>(), collect.1)
+    collect.1
 }
 
 /// Along a random direction in one parameter at a time, the slope of the loss is the gradient's.
@@ -202,4 +209,82 @@ fn every_parameter_gets_a_gradient_that_is_not_zero() {
         let norm: f32 = gradient.iter().map(|g| g * g).sum::<f32>().sqrt();
         assert!(norm > 1e-6, "{name}: {norm}");
     }
+}
+
+/// Rows that are scored, out of the order of the sequences.
+const ROWS: [i32; 4] = [3, 20, 4, 11];
+
+/// The examples with targets at [`ROWS`] only.
+fn masked(decoder: &Decoder) -> Examples {
+    let all = examples(decoder);
+    let rows: Tensor<1, Int> = Tensor::from_data(TensorData::from(ROWS), &decoder.device());
+    Examples {
+        targets: all.targets.select(0, rows.clone()),
+        rows: Some(rows),
+        ..all
+    }
+}
+
+fn masked_loss_and_gradients(
+    decoder: &Decoder,
+    execution: Execution,
+    activations: Activations,
+) -> (f32, Vec<(String, Vec<f32>)>) {
+    let positions = decoder.positions(LENGTH, &decoder.device());
+    let share = 1.0 / ROWS.len() as f64;
+    let (loss, gradients) =
+        decoder.gradients(masked(decoder), share, &positions, execution, activations);
+    (loss.into_scalar::<f32>(), by_name(decoder, gradients))
+}
+
+#[test]
+fn a_masked_loss_is_the_mean_over_the_scored_targets() {
+    let autodiff = Device::flex().autodiff();
+    for config in [small(EncodingConfig::new("prope")), everything()] {
+        let decoder = Decoder::new(config, 3, &autodiff).expect("valid config");
+        let Examples {
+            inputs, targets, ..
+        } = examples(&decoder);
+        let positions = decoder.positions(LENGTH, &decoder.device());
+        let hidden = decoder.hidden_states(inputs, &positions, plain(4));
+        let losses = decoder.token_losses(hidden, targets, plain(4)).into_data();
+        let losses: Vec<f32> = losses.iter::<f32>().collect();
+        let by_hand = ROWS.map(|row| losses[row as usize]).iter().sum::<f32>() / 4.0;
+        let (_, expected) = masked_loss_and_gradients(&decoder, plain(4), Activations::Kept);
+        for execution in [plain(4), fused_attention(), fused()] {
+            for activations in [Activations::Kept, Activations::RecomputedPerBlock] {
+                let (loss, found) = masked_loss_and_gradients(&decoder, execution, activations);
+                assert!((loss - by_hand).abs() < 2e-6, "{loss} for {by_hand}");
+                for ((name, a), (_, b)) in found.iter().zip(&expected) {
+                    let size = b.iter().map(|g| g.abs()).fold(0.0f32, f32::max);
+                    let apart = a.iter().zip(b).map(|(a, b)| (a - b).abs());
+                    let worst = apart.fold(0.0f32, f32::max);
+                    assert!(
+                        worst <= 1e-5 * size + 1e-7,
+                        "{name}, {execution:?}, {activations:?}: off by {worst} of {size}"
+                    );
+                }
+            }
+        }
+    }
+}
+
+/// All rows in their order are no mask at all.
+#[test]
+fn a_mask_of_all_rows_changes_no_bit() {
+    let autodiff = Device::flex().autodiff();
+    let config = small(EncodingConfig::new("prope"));
+    let decoder = Decoder::new(config, 3, &autodiff).expect("valid config");
+    let rows: Vec<i32> = (0..2 * LENGTH as i32).collect();
+    let rows = Tensor::from_data(TensorData::new(rows, [2 * LENGTH]), &decoder.device());
+    let positions = decoder.positions(LENGTH, &decoder.device());
+    let examples = Examples {
+        rows: Some(rows),
+        ..examples(&decoder)
+    };
+    let (loss, gradients) =
+        decoder.gradients(examples, MEAN, &positions, fused(), Activations::Kept);
+    let (expected_loss, expected) = loss_and_gradients(&decoder, fused(), Activations::Kept);
+    assert_eq!(loss.into_scalar::<f32>().to_bits(), expected_loss.to_bits());
+    assert_eq!(by_name(&decoder, gradients), expected);
 }

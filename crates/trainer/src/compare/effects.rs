@@ -1,38 +1,41 @@
-//! Differences to the baseline, paired by seed and document.
+//! Differences to the baseline, paired by seed and by document or sample.
 
 use statistics::{
     Interval, Paired, RESAMPLES, StatisticsError, TInterval, holm, smallest_detectable,
     standard_deviation, t_interval,
 };
 
-use crate::compare::study::{Study, Variant, sums_by_document};
+use crate::compare::measure::Measure;
+use crate::compare::study::{Study, Variant};
 
 /// Two-sided error rate of every interval and test.
 pub const ALPHA: f64 = 0.05;
 /// Chance with which the smallest detectable difference would have been found.
 pub const POWER: f64 = 0.8;
 
-/// What a variant reaches at a context length, and how it differs from the baseline there.
+/// What a variant reaches at a length, and how it differs from the baseline there.
 #[derive(Clone, Debug)]
 pub struct Outcome {
+    /// Index of the measure.
+    pub measure: usize,
     /// Index of the variant.
     pub variant: usize,
-    /// Context length in tokens.
-    pub context: usize,
-    /// Mean negative log-likelihood in nats per token, over the seeds.
-    pub nll: f64,
+    /// Length in tokens.
+    pub length: usize,
+    /// Mean of the measure over the seeds; of a perplexity, the loss in nats per token.
+    pub value: f64,
     /// `None` for the baseline itself, or where the two share no seed.
     pub difference: Option<Difference>,
 }
 
-/// Variant minus baseline, in nats per token: negative where the variant is better.
+/// Variant minus baseline, in the measure's unit.
 #[derive(Clone, Debug)]
 pub struct Difference {
     /// Mean over the seeds that both have.
     pub mean: f64,
     /// Seeds that both have.
     pub seeds: usize,
-    /// 95% interval by the crossed bootstrap over seeds and documents.
+    /// 95% interval by the crossed bootstrap over seeds and documents or samples.
     pub bootstrap: Option<Interval>,
     /// 95% t interval over seeds, with its test; `None` with one seed.
     pub t: Option<TInterval>,
@@ -49,37 +52,38 @@ impl Difference {
     }
 }
 
-/// Every variant at every context, variants in their order, contexts rising.
+/// Every measure of every variant at every length, variants in their order, lengths rising.
 ///
 /// # Errors
 /// If a result is not finite or a document has no tokens.
 pub fn outcomes(study: &Study) -> Result<Vec<Outcome>, StatisticsError> {
     let mut outcomes = Vec::new();
-    for (index, variant) in study.variants.iter().enumerate() {
-        for (place, context) in study.contexts().into_iter().enumerate() {
-            outcomes.push(Outcome {
-                variant: index,
-                context,
-                nll: mean_nll(variant, place),
-                difference: difference(study, index, place)?,
-            });
+    for (number, measure) in study.measures.iter().enumerate() {
+        for (index, variant) in study.variants.iter().enumerate() {
+            for (place, length) in measure.lengths.iter().enumerate() {
+                outcomes.push(Outcome {
+                    measure: number,
+                    variant: index,
+                    length: *length,
+                    value: mean(measure, variant, place),
+                    difference: difference(study, measure, index, place)?,
+                });
+            }
         }
     }
     correct(&mut outcomes)?;
     Ok(outcomes)
 }
 
-fn mean_nll(variant: &Variant, place: usize) -> f64 {
-    let sum: f64 = variant
-        .runs
-        .values()
-        .map(|run| run.evaluation.contexts[place].nll)
-        .sum();
+fn mean(measure: &Measure, variant: &Variant, place: usize) -> f64 {
+    let runs = variant.runs.values();
+    let sum: f64 = runs.map(|run| measure.mean(run, place)).sum();
     sum / variant.runs.len() as f64
 }
 
 fn difference(
     study: &Study,
+    measure: &Measure,
     index: usize,
     place: usize,
 ) -> Result<Option<Difference>, StatisticsError> {
@@ -87,23 +91,22 @@ fn difference(
     if index == study.baseline {
         return Ok(None);
     }
-    let tokens = study.tokens_by_document();
+    let weights = measure.units(study.any_run(), place).into_iter();
+    let weights: Vec<usize> = weights.map(|(_, weight)| weight).collect();
     let pairs: Vec<Vec<f64>> = variant
         .runs
         .iter()
         .filter_map(|(seed, run)| Some((run, baseline.runs.get(seed)?)))
         .map(|(run, base)| {
-            let sums = |evaluation: &evaluation::Evaluation| {
-                sums_by_document(&evaluation.contexts[place], tokens.len())
-            };
-            let (ours, theirs) = (sums(&run.evaluation), sums(&base.evaluation));
-            ours.iter().zip(theirs).map(|(a, b)| a - b).collect()
+            let (ours, theirs) = (measure.units(run, place), measure.units(base, place));
+            let pairs = ours.iter().zip(theirs);
+            pairs.map(|((a, _), (b, _))| a - b).collect()
         })
         .collect();
     if pairs.is_empty() {
         return Ok(None);
     }
-    let paired = Paired::new(pairs, &tokens)?;
+    let paired = Paired::new(pairs, &weights)?;
     let effect = paired.effect();
     let spread = standard_deviation(&effect.per_seed);
     Ok(Some(Difference {

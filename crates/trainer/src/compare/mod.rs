@@ -1,10 +1,11 @@
 //! `trainer compare RUNS..`: which encoding is better at which context length, by how much, and how sure.
 //!
-//! Reading order: `study` (the runs), `effects` (the statistics), `words` (the sentence), `tables`, `charts`,
+//! Reading order: `study` (the runs), `measure` (what of them is compared), `effects` (the statistics), `words` (the sentence), `tables`, `charts`,
 //! `page`.
 
 mod charts;
 mod effects;
+mod measure;
 mod page;
 mod study;
 mod tables;
@@ -46,8 +47,15 @@ pub fn compare(request: &Request) -> Result<(), TrainerError> {
     let outcomes =
         outcomes(&study).map_err(|error| TrainerError::NothingToCompare(error.to_string()))?;
     screen::say(words::headline(&study, &outcomes));
-    for table in tables::all(&study, &outcomes) {
-        screen::say(format_args!("\n{}", table.to_text().trim_end()));
+    for number in 0..study.measures.len() {
+        if number > 0 {
+            let title = study.measures[number].title();
+            let finding = words::finding(&study, number, &outcomes);
+            screen::say(format_args!("\n{title}. {finding}"));
+        }
+        for (_, table) in tables::of(&study, number, &outcomes) {
+            screen::say(format_args!("\n{}", table.to_text().trim_end()));
+        }
     }
     for note in words::caveats(&study, &outcomes) {
         screen::say(format_args!("\n{note}"));
@@ -65,34 +73,39 @@ pub fn compare(request: &Request) -> Result<(), TrainerError> {
 
 fn write_files(folder: &Path, study: &Study, outcomes: &[Outcome]) -> Result<(), TrainerError> {
     fs::create_dir_all(folder).map_err(TrainerError::io(folder))?;
-    for (name, table) in ["perplexity", "difference"]
-        .into_iter()
-        .zip(tables::all(study, outcomes))
-    {
-        write_table(folder, name, &table)?;
+    for number in 0..study.measures.len() {
+        for (name, table) in tables::of(study, number, outcomes) {
+            write_table(folder, &name, &table)?;
+        }
     }
     for (name, chart) in charts::all(study, outcomes) {
-        write_chart(folder, name, chart.as_ref())?;
+        write_chart(folder, &name, chart.as_ref())?;
     }
     Ok(())
 }
 
-fn write_table(folder: &Path, name: &str, table: &Table) -> Result<(), TrainerError> {
+/// Writes a table in every format.
+///
+/// # Errors
+/// If a file cannot be written.
+pub fn write_table(folder: &Path, name: &str, table: &Table) -> Result<(), TrainerError> {
     for (extension, text) in [
         ("csv", table.to_csv()),
         ("md", table.to_markdown()),
         ("tex", table.to_latex()),
     ] {
-        write(
-            &folder.join(name).with_extension(extension),
-            text.as_bytes(),
-        )?;
+        write(&folder.join(format!("{name}.{extension}")), text.as_bytes())?;
     }
     Ok(())
 }
 
-fn write_chart(folder: &Path, name: &str, chart: &dyn Chart) -> Result<(), TrainerError> {
-    let path = |extension: &str| folder.join(name).with_extension(extension);
+/// Writes a chart in every format.
+///
+/// # Errors
+/// If it cannot be drawn or a file cannot be written.
+pub fn write_chart(folder: &Path, name: &str, chart: &dyn Chart) -> Result<(), TrainerError> {
+    // Not `with_extension`: a name may have a dot of its own.
+    let path = |extension: &str| folder.join(format!("{name}.{extension}"));
     let png = chart
         .to_png(Theme::Light, PNG_SCALE)
         .map_err(|error| TrainerError::io(&path("png"))(std::io::Error::other(error)))?;
@@ -101,6 +114,10 @@ fn write_chart(folder: &Path, name: &str, chart: &dyn Chart) -> Result<(), Train
     write(&path("csv"), chart.to_csv().as_bytes())
 }
 
-fn write(path: &Path, bytes: &[u8]) -> Result<(), TrainerError> {
+/// Writes a file.
+///
+/// # Errors
+/// If the file system refuses.
+pub fn write(path: &Path, bytes: &[u8]) -> Result<(), TrainerError> {
     fs::write(path, bytes).map_err(TrainerError::io(path))
 }

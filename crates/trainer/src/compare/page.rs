@@ -1,8 +1,11 @@
 //! The page: what was found, how sure, and everything needed to doubt it.
 
+use evaluation::Evaluation;
 use report::{Block, Cell, Column, Page, Section, Table};
+use tasks::TaskConfig;
 
 use crate::compare::effects::{ALPHA, Outcome, POWER};
+use crate::compare::measure::Measure;
 use crate::compare::study::{FinishedRun, Study};
 use crate::compare::{charts, tables, words};
 
@@ -30,55 +33,87 @@ pub fn page(study: &Study, outcomes: &[Outcome]) -> Page {
                 run.experiment.train.context_length
             ),
         )
-        .fact(
-            "protocol",
-            format!("{} v{}", run.evaluation.protocol, run.evaluation.version),
-        )
+        .fact("measured", measured(study))
         .fact("device", &run.record.device);
-    page.section(results(study, outcomes))
-        .section(curves(study, outcomes))
+    let page = (0..study.measures.len()).fold(page, |page, number| {
+        page.section(results(study, number, outcomes))
+    });
+    page.section(curves(study))
         .section(certainty(study, outcomes))
         .section(spectra(study))
         .section(method(study))
 }
 
-fn results(study: &Study, outcomes: &[Outcome]) -> Section {
-    let mut section = Section::new("What came out");
-    for note in words::caveats(study, outcomes) {
-        section = section.prose(note);
-    }
-    section = section.chart(
-        &charts::by_context(study),
-        "Every model scores the same tokens at every length; only what it may look back at differs.",
+/// The protocol and the tasks.
+fn measured(study: &Study) -> String {
+    let protocol = study.any_run().evaluation.as_ref();
+    let protocol = protocol.map(|found| format!("{} v{}", found.protocol, found.version));
+    let mut names: Vec<String> = protocol.into_iter().collect();
+    names.extend(
+        study
+            .measures
+            .iter()
+            .filter_map(|m| Some(m.task()?.kind().to_owned())),
     );
-    for table in tables::all(study, outcomes) {
-        section = section.table(table);
-    }
-    section.chart(
-        &charts::effects(study, outcomes),
-        "An interval that leaves out zero, before the correction for many comparisons; the table's marks are after it.",
-    )
+    names.dedup();
+    names.join(", ")
 }
 
-fn curves(study: &Study, outcomes: &[Outcome]) -> Section {
-    let mut section = Section::new("Where and when").chart(
-        &charts::by_position(study),
-        "Where in the sequence the loss comes from.",
+fn results(study: &Study, number: usize, outcomes: &[Outcome]) -> Section {
+    let measure = &study.measures[number];
+    let mut section = if number == 0 {
+        let section = Section::new("What came out");
+        let notes = words::caveats(study, outcomes).into_iter();
+        notes.fold(section, Section::prose)
+    } else {
+        Section::new(measure.title()).prose(words::finding(study, number, outcomes))
+    };
+    let caption = if measure.is_perplexity() {
+        "Every model scores the same tokens at every length; only what it may look back at differs."
+    } else if measure.lower_is_better() {
+        "Lower is better. Every model reads the same samples."
+    } else {
+        "Higher is better. Every model reads the same samples."
+    };
+    section = section.chart(&charts::by_length(study, measure), caption);
+    for (_, table) in tables::of(study, number, outcomes) {
+        section = section.table(table);
+    }
+    section = section.chart(
+        &charts::effects(study, number, outcomes),
+        "An interval that leaves out zero, before the correction for many comparisons; the table's marks are after it.",
     );
+    for (_, map) in charts::heat_maps(study, measure) {
+        section = section.chart(&map, "By length, and by where the answer is to be found.");
+    }
+    section
+}
+
+fn curves(study: &Study) -> Section {
+    let mut section = Section::new("Where and when");
+    if let Some(chart) = charts::by_position(study) {
+        section = section.chart(&chart, "Where in the sequence the loss comes from.");
+    }
     if let Some(chart) = charts::training(study) {
         section = section.chart(&chart, "How it was learnt.");
     }
-    if let Some(chart) = charts::by_wavelength(study, outcomes) {
-        section = section.chart(&chart, "Lower is better.");
+    if let Some(chart) = charts::by_wavelength(study) {
+        let better = if study.measures[0].lower_is_better() {
+            "Lower is better."
+        } else {
+            "Higher is better."
+        };
+        section = section.chart(&chart, better);
     }
     section
 }
 
 /// Every test with its numbers.
 fn certainty(study: &Study, outcomes: &[Outcome]) -> Section {
-    let mut table = Table::new("Every comparison, nats per token")
+    let mut table = Table::new("Every comparison")
+        .column(Column::left("of"))
         .column(Column::left("encoding"))
-        .column(Column::number("context", 0))
+        .column(Column::number("length", 0))
         .column(Column::number("difference, bootstrap interval", 4))
         .column(Column::number("t interval over seeds", 4))
         .column(Column::number("p", 4))
@@ -90,9 +125,15 @@ fn certainty(study: &Study, outcomes: &[Outcome]) -> Section {
         };
         let optional = |value: Option<f64>| value.map_or_else(Cell::missing, Cell::number);
         let (bootstrap, t) = (&difference.bootstrap, &difference.t);
+        let measure = &study.measures[outcome.measure];
+        let of = match measure.task() {
+            None => "loss, nats per token".to_owned(),
+            Some(_) => measure.title(),
+        };
         table = table.row([
+            Cell::text(of),
             Cell::text(&study.variants[outcome.variant].label),
-            Cell::number(outcome.context as f64),
+            Cell::number(outcome.length as f64),
             bootstrap
                 .as_ref()
                 .map_or(Cell::number(difference.mean), |i| {
@@ -107,8 +148,8 @@ fn certainty(study: &Study, outcomes: &[Outcome]) -> Section {
     }
     Section::new("How sure").prose(format!(
         "The unit is a pair of runs that share a seed, hence initial weights where shapes agree, and data order. \
-         The bootstrap draws seeds and documents with replacement, independently of each other; the t interval takes the \
-         documents as given. With few seeds the t interval is the one to trust. Tests are two-sided at {:.0}%, corrected \
+         The bootstrap draws seeds and documents (of a task: samples) with replacement, independently of each other; the t \
+         interval takes the documents as given. With few seeds the t interval is the one to trust. Tests are two-sided at {:.0}%, corrected \
          over all of this table by Holm's method. Detectable: the smallest true difference that this many seeds would \
          show, uncorrected, in {:.0}% of studies like this one.",
         ALPHA * 100.0,
@@ -161,7 +202,6 @@ fn wavelengths(run: &FinishedRun) -> Vec<(&str, Option<f64>)> {
 
 fn method(study: &Study) -> Section {
     let run = study.any_run();
-    let parameters = &run.evaluation.parameters;
     let mut table = Table::new("Runs")
         .column(Column::left("run"))
         .column(Column::number("seed", 0))
@@ -184,26 +224,65 @@ fn method(study: &Study) -> Section {
             Cell::text(first(record.weights_sha256.as_deref().unwrap_or("-"), 10)),
         ]);
     }
-    Section::new("How it was measured")
-        .prose(format!(
-            "Protocol `{}`, version {}: contexts of {} tokens, the same {} final tokens scored at each, at most {} windows of a \
-             document, {} documents of the split `{}`, {} skipped as too short.",
-            run.evaluation.protocol,
-            run.evaluation.version,
-            study.contexts().iter().map(usize::to_string).collect::<Vec<_>>().join(", "),
-            parameters.scored_tokens,
-            parameters.windows_per_document.map_or_else(|| "all".to_owned(), |n| n.to_string()),
-            run.evaluation.documents.len(),
-            run.evaluation.split,
-            run.evaluation.skipped_documents,
-        ))
-        .details("What the variants differ in", [Block::table(differences(study))])
-        .details("All runs", [Block::table(table)])
+    let mut section = Section::new("How it was measured");
+    if let Some(evaluation) = &run.evaluation {
+        section = section.prose(protocol(evaluation));
+    }
+    let mut tasks: Vec<&TaskConfig> = study.measures.iter().filter_map(Measure::task).collect();
+    tasks.dedup();
+    for task in tasks {
+        section = section.prose(task_words(run, task));
+    }
+    section
         .details(
-            "Config of the baseline",
-            [Block::table(config(study))],
+            "What the variants differ in",
+            [Block::table(differences(study))],
         )
+        .details("All runs", [Block::table(table)])
+        .details("Config of the baseline", [Block::table(config(study))])
         .details("Versions", [Block::prose(versions(run))])
+}
+
+fn listed(numbers: impl Iterator<Item = usize>) -> String {
+    let numbers: Vec<String> = numbers.map(|number| number.to_string()).collect();
+    numbers.join(", ")
+}
+
+fn protocol(evaluation: &Evaluation) -> String {
+    let parameters = &evaluation.parameters;
+    let windows = parameters.windows_per_document;
+    format!(
+        "Protocol `{}`, version {}: contexts of {} tokens, the same {} final tokens scored at each, at most {} windows of a \
+         document, {} documents of the split `{}`, {} skipped as too short.",
+        evaluation.protocol,
+        evaluation.version,
+        listed(evaluation.contexts.iter().map(|context| context.context)),
+        parameters.scored_tokens,
+        windows.map_or_else(|| "all".to_owned(), |n| n.to_string()),
+        evaluation.documents.len(),
+        evaluation.split,
+        evaluation.skipped_documents,
+    )
+}
+
+fn task_words(run: &FinishedRun, task: &TaskConfig) -> String {
+    let parameters = toml::to_string(task).unwrap_or_default();
+    let parameters: Vec<&str> = parameters.lines().collect();
+    let (samples, version) = run
+        .tasks
+        .as_ref()
+        .map_or((0, 0), |tasks| (tasks.samples, tasks.version));
+    let mut lengths: Vec<usize> = run.task(task).map_or_else(Vec::new, |result| {
+        result.lengths.iter().map(|at| at.length).collect()
+    });
+    lengths.sort_unstable();
+    lengths.dedup();
+    format!(
+        "Task {}, version {version}: {samples} samples of each of the lengths {} tokens, the same for every run; one pass \
+         over each, with the right tokens before every answer.",
+        parameters.join(", "),
+        listed(lengths.into_iter()),
+    )
 }
 
 /// Key by key, what each variant changes in the baseline's config.

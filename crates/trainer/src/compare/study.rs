@@ -4,9 +4,11 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use evaluation::{ContextResult, Evaluation};
+use evaluation::{ContextResult, Evaluation, TaskEvaluation, TaskResult};
 use experiment::Experiment;
+use tasks::TaskConfig;
 
+use crate::compare::measure::Measure;
 use crate::error::TrainerError;
 use crate::metrics::{self, Line};
 use crate::run_directory::{self, RunRecord, Status};
@@ -23,6 +25,10 @@ pub struct Study {
     pub variants: Vec<Variant>,
     /// Runs that belong to it and have no result.
     pub missing: Vec<String>,
+    /// What is compared: perplexity if the runs have one, then the tasks that all have.
+    pub measures: Vec<Measure>,
+    /// Tasks that some runs have, or have of other samples.
+    pub left_out: Vec<String>,
 }
 
 /// Runs that differ in the seed only.
@@ -43,8 +49,10 @@ pub struct FinishedRun {
     pub experiment: Experiment,
     /// Device, versions, times.
     pub record: RunRecord,
-    /// Its perplexities.
-    pub evaluation: Evaluation,
+    /// Its perplexities, if it was trained on text.
+    pub evaluation: Option<Evaluation>,
+    /// Its tasks, if any were measured.
+    pub tasks: Option<TaskEvaluation>,
     /// Its folder.
     pub directory: PathBuf,
 }
@@ -53,6 +61,23 @@ impl FinishedRun {
     /// The lines of `metrics.jsonl`.
     pub fn metrics(&self) -> Vec<Line> {
         metrics::read(&self.directory.join("metrics.jsonl"))
+    }
+
+    /// Its result on `task`.
+    pub fn task(&self, task: &TaskConfig) -> Option<&TaskResult> {
+        let mut results = self.tasks.iter().flat_map(|tasks| &tasks.tasks);
+        results.find(|result| result.task == *task)
+    }
+
+    /// What decides the samples of `task`, and which of them there are.
+    fn samples_of(&self, task: &TaskConfig) -> Option<impl PartialEq + use<>> {
+        let (tasks, result) = (self.tasks.as_ref()?, self.task(task)?);
+        let samples = result.samples.iter();
+        let samples: Vec<_> = samples
+            .map(|s| (s.length, s.sample, s.group.clone(), s.answers, s.targets))
+            .collect();
+        let vocabulary = self.experiment.model.vocab_size;
+        Some((tasks.version, tasks.seed, vocabulary, samples))
     }
 }
 
@@ -88,6 +113,8 @@ impl Study {
             baseline: 0,
             variants: Vec::new(),
             missing: Vec::new(),
+            measures: Vec::new(),
+            left_out: Vec::new(),
         };
         for member in members {
             study.add(member)?;
@@ -101,6 +128,7 @@ impl Study {
             study.baseline = study.index_of(&label)?;
         }
         study.check_alike()?;
+        study.find_measures()?;
         Ok(study)
     }
 
@@ -146,15 +174,20 @@ impl Study {
     fn check_alike(&self) -> Result<(), TrainerError> {
         let first = self.any_run();
         let differs = |run: &FinishedRun| {
-            let (a, b) = (&first.evaluation, &run.evaluation);
+            if first.record.corpus_digest != run.record.corpus_digest {
+                return Some("corpora or tokenizers");
+            }
+            let (a, b) = match (&first.evaluation, &run.evaluation) {
+                (Some(a), Some(b)) => (a, b),
+                (None, None) => return None,
+                _ => return Some("kinds of data: text and a task"),
+            };
             if (&a.protocol, a.version) != (&b.protocol, b.version) {
                 Some("protocols")
             } else if a.parameters != b.parameters {
                 Some("protocol parameters (evaluation.*, train.context_length)")
             } else if a.split != b.split || a.documents != b.documents {
                 Some("texts")
-            } else if first.record.corpus_digest != run.record.corpus_digest {
-                Some("corpora or tokenizers")
             } else {
                 None
             }
@@ -171,6 +204,43 @@ impl Study {
         Ok(())
     }
 
+    /// Perplexity, and what tasks all runs have of the same samples.
+    fn find_measures(&mut self) -> Result<(), TrainerError> {
+        let first = self.any_run();
+        let mut measures = Vec::new();
+        if let Some(evaluation) = &first.evaluation {
+            let contexts = evaluation.contexts.iter();
+            measures.push(Measure::perplexity(contexts.map(|c| c.context).collect()));
+        }
+        let results = self
+            .all_runs()
+            .flat_map(|run| &run.tasks)
+            .flat_map(|tasks| &tasks.tasks);
+        let mut known: Vec<&TaskResult> = Vec::new();
+        for result in results {
+            if known.iter().all(|known| known.task != result.task) {
+                known.push(result);
+            }
+        }
+        let mut left_out = Vec::new();
+        for result in known {
+            let expected = first.samples_of(&result.task);
+            let shared = |run: &FinishedRun| run.samples_of(&result.task) == expected;
+            if expected.is_some() && self.all_runs().all(shared) {
+                measures.extend(Measure::of_task(result));
+            } else {
+                left_out.push(result.task.kind().to_owned());
+            }
+        }
+        if measures.is_empty() {
+            let message =
+                "the runs have no perplexity, and no task that all of them were measured with";
+            return Err(TrainerError::NothingToCompare(message.to_owned()));
+        }
+        (self.measures, self.left_out) = (measures, left_out);
+        Ok(())
+    }
+
     /// All runs, variant by variant.
     pub fn all_runs(&self) -> impl Iterator<Item = &FinishedRun> {
         self.variants.iter().flat_map(|v| v.runs.values())
@@ -179,22 +249,6 @@ impl Study {
     /// One of the runs, for what all have in common.
     pub fn any_run(&self) -> &FinishedRun {
         self.all_runs().next().expect("a study has a run")
-    }
-
-    /// Context lengths in tokens, rising.
-    pub fn contexts(&self) -> Vec<usize> {
-        let contexts = self.any_run().evaluation.contexts.iter();
-        contexts.map(|context| context.context).collect()
-    }
-
-    /// Scored tokens of each document that has a window, at every context.
-    pub fn tokens_by_document(&self) -> Vec<usize> {
-        let evaluation = &self.any_run().evaluation;
-        let scored = evaluation.parameters.scored_tokens;
-        let documents = evaluation.documents.iter();
-        documents
-            .map(|document| document.windows * scored)
-            .collect()
     }
 }
 
@@ -249,16 +303,18 @@ fn single(folder: &Path) -> Result<Member, TrainerError> {
 fn read_run(directory: &Path) -> Result<Option<FinishedRun>, TrainerError> {
     let record = run_directory::read_record(directory);
     let evaluation = run_directory::read_evaluation(directory);
-    let (Some(record), Some(evaluation)) = (record, evaluation) else {
+    let tasks = run_directory::read_tasks(directory);
+    let Some(record) = record.filter(|record| record.status == Status::Finished) else {
         return Ok(None);
     };
-    if record.status != Status::Finished {
+    if evaluation.is_none() && tasks.is_none() {
         return Ok(None);
     }
     Ok(Some(FinishedRun {
         experiment: read_experiment(directory)?,
         record,
         evaluation,
+        tasks,
         directory: directory.to_owned(),
     }))
 }

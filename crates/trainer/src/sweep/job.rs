@@ -8,6 +8,9 @@ use experiment::{PlannedRun, Sweep};
 use crate::metrics;
 use crate::run_directory::{self, RunDirectory, Status};
 
+/// Times that a killed run is started again: by then it is the run that gets its process killed.
+const RESTARTS: usize = 3;
+
 /// How far a run is.
 #[derive(Clone, Debug, PartialEq)]
 pub enum State {
@@ -105,6 +108,16 @@ impl Job {
             },
             _ => fs::read_to_string(self.failure_file())
                 .map_or(State::Waiting, |why| State::Failed(why.trim().to_owned())),
+        }
+    }
+
+    /// Its process is gone, and there is no result: one that was killed from outside is started again, one
+    /// that gave up is not.
+    pub fn ended_without_result(&mut self, was_killed: bool, why: &str) {
+        if was_killed && self.restarts < RESTARTS {
+            self.restarts += 1;
+        } else {
+            self.fail(why);
         }
     }
 

@@ -12,9 +12,6 @@ use crate::error::TrainerError;
 use crate::sweep::Engine;
 use crate::sweep::job::{Job, State};
 
-/// Times that a killed run is started again: by then it is the run that gets its process killed.
-const RESTARTS: usize = 3;
-
 /// Runs as many processes at once as there are slots. On CPUs a slot is a share of the threads: small models on
 /// one thread each waste the least. Several GPUs asked for (`cuda:0..3`) are a slot each.
 pub struct Local {
@@ -151,17 +148,11 @@ impl Slot {
     }
 }
 
-/// Judges a run whose process is gone by what it left. One that was killed from outside is started again, one
-/// that gave up is not.
+/// Judges a run whose process is gone by what it left.
 fn ended(job: &mut Job, status: ExitStatus) {
     job.look();
-    if job.state != State::Waiting {
-        return;
-    }
-    let was_killed = status.signal().is_some() || status.success();
-    if was_killed && job.restarts < RESTARTS {
-        job.restarts += 1;
-    } else {
-        job.fail(&format!("its process ended with {status}"));
+    if job.state == State::Waiting {
+        let was_killed = status.signal().is_some() || status.success();
+        job.ended_without_result(was_killed, &format!("its process ended with {status}"));
     }
 }

@@ -3,9 +3,10 @@
 //! A run is a process of this program, `trainer CONFIG --set .. --continue`, in a run directory that is named
 //! after the run's id. All state is in those directories: a sweep that was killed, extended or moved to
 //! another engine looks at them and goes on. Reading order: this file, `job` (a run and how it fares), the
-//! engines `local` and `slurm`, `board` (the screen).
+//! engines `local`, `slurm` and `hyperqueue`, `board` (the screen).
 
 mod board;
+mod hyperqueue;
 mod job;
 mod local;
 mod manifest;
@@ -22,6 +23,7 @@ use experiment::Sweep;
 use crate::error::TrainerError;
 use crate::screen;
 use crate::sweep::board::Board;
+use crate::sweep::hyperqueue::HyperQueue;
 use crate::sweep::job::{Job, State};
 use crate::sweep::local::Local;
 use crate::sweep::slurm::Slurm;
@@ -55,6 +57,12 @@ pub enum EngineKind {
     Local,
     /// Array jobs of a SLURM cluster
     Slurm,
+    /// Tasks of a `HyperQueue` server.
+    #[value(
+        name = "hyperqueue",
+        help = "Tasks of a HyperQueue server, through its Python package"
+    )]
+    HyperQueue,
 }
 
 /// Starts runs, and stops those it started.
@@ -92,6 +100,7 @@ pub fn sweep(request: &Request) -> Result<(), TrainerError> {
     let mut engine: Box<dyn Engine> = match request.engine {
         EngineKind::Local => Box::new(Local::new(&sweep, request.jobs)),
         EngineKind::Slurm => Box::new(Slurm::new(&sweep, &folder, request.jobs)?),
+        EngineKind::HyperQueue => Box::new(HyperQueue::new(&sweep, &folder, request.jobs)?),
     };
     let stop = crate::run::stop_flag();
     let stopped = follow(engine.as_mut(), &mut jobs, &stop)?;

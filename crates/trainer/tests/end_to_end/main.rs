@@ -19,3 +19,5 @@ mod resume;
 mod run_directory;
 mod signals;
 mod sweep;
+mod tasks;
+mod theory;

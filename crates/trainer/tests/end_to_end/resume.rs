@@ -2,17 +2,15 @@
 
 use std::time::Duration;
 
-use crate::common::{CONFIG, Random, Run, SHORT, Split, Workspace};
+use crate::common::{CONFIG, Random, Run, SHORT, Split, TASK, Workspace};
 
 /// Longer than [`CONFIG`], so that kills spread over the run.
 const STEPS: usize = 100;
 
-fn workspace() -> Workspace {
-    Workspace::changed(&[
-        ("steps = 40", "steps = 100"),
-        ("checkpoint_every = 5", "checkpoint_every = 3"),
-    ])
-}
+const LONG: [(&str, &str); 2] = [
+    ("steps = 40", "steps = 100"),
+    ("checkpoint_every = 5", "checkpoint_every = 3"),
+];
 
 /// Starts or resumes the run and kills it at a random moment after `from` steps; false if it ended
 /// before. Every second time the kill comes while a checkpoint is being written.
@@ -41,9 +39,20 @@ fn kill_after(workspace: &Workspace, from: usize, turn: usize, random: &mut Rand
 
 #[test]
 fn killed_and_resumed_runs_give_the_same_bits() {
-    let undisturbed = workspace().train().results();
+    assert_kills_leave_no_trace(&LONG);
+}
+
+/// The samples go on where they were.
+#[test]
+fn killed_and_resumed_runs_on_a_task_give_the_same_bits() {
+    assert_kills_leave_no_trace(&[LONG, TASK].concat());
+}
+
+#[track_caller]
+fn assert_kills_leave_no_trace(changes: &[(&str, &str)]) {
+    let undisturbed = Workspace::changed(changes).train().results();
     let mut random = Random::new();
-    let disturbed = workspace();
+    let disturbed = Workspace::changed(changes);
     let parts = 6;
     let kills = (0..parts)
         .filter(|part| {

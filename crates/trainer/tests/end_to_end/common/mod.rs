@@ -8,7 +8,7 @@ mod workspace;
 pub use corpus::Split;
 pub use process::{Background, Finished, signal, signal_stopped};
 pub use run::{Results, Run};
-pub use workspace::{CONFIG, SHORT, Workspace, changed};
+pub use workspace::{CONFIG, SHORT, TASK, Workspace, changed};
 
 /// Lower-case hexadecimal SHA-256.
 pub fn sha256(bytes: &[u8]) -> String {

@@ -24,7 +24,8 @@ pub struct Results {
     pub model_file_sha256: String,
     pub optimizer_file_sha256: String,
     pub metrics: Vec<String>,
-    pub evaluation: String,
+    pub evaluation: Option<String>,
+    pub tasks: Option<String>,
     pub config: String,
 }
 
@@ -53,6 +54,7 @@ impl Results {
             "optimizer.safetensors"
         );
         assert_eq!(self.evaluation, expected.evaluation, "eval.json");
+        assert_eq!(self.tasks, expected.tasks, "tasks.json");
         assert_eq!(self.config, expected.config, "config.toml");
     }
 }
@@ -157,7 +159,8 @@ impl Run {
             model_file_sha256: hash("model.safetensors"),
             optimizer_file_sha256: hash("optimizer.safetensors"),
             metrics: self.metrics(),
-            evaluation: self.text("eval.json"),
+            evaluation: fs::read_to_string(self.path.join("eval.json")).ok(),
+            tasks: fs::read_to_string(self.path.join("tasks.json")).ok(),
             config: self.text("config.toml"),
         }
     }

@@ -49,6 +49,12 @@ directory = "runs"
 device = "cpu"
 "#;
 
+/// The same on a task instead of text.
+pub const TASK: [(&str, &str); 2] = [
+    ("path = \"corpus\"", "task = { kind = \"mqar\", pairs = 4 }"),
+    ("bootstrap_samples = 100", "task_samples = 12"),
+];
+
 /// Changes of [`CONFIG`] for tests of anything but training.
 pub const SHORT: [(&str, &str); 1] = [("steps = 40", "steps = 10")];
 

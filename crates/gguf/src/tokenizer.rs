@@ -1,0 +1,213 @@
+//! The tokenizer inside a file, as a Hugging Face `tokenizer.json`.
+//!
+//! Byte-level BPE only (`tokenizer.ggml.model = "gpt2"`). How text is cut before merging is not stored; the
+//! file has a name for it, `tokenizer.ggml.pre`, and the regular expressions behind the names are in llama.cpp
+//! (`src/llama-vocab.cpp`). The ones of llama-architecture models are here.
+
+use std::collections::HashMap;
+
+use serde_json::{Map, Value as Json, json};
+
+use crate::error::shortened;
+use crate::{GgufError, GgufFile, Value};
+
+/// `tokenizer.ggml.token_type` of special tokens such as `<|endoftext|>`, and of tokens that users added.
+const CONTROL: u64 = 3;
+const USER_DEFINED: u64 = 4;
+
+/// The cut of Llama 3, which GPT-4's tokenizer introduced.
+const LLAMA_3: &str = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+";
+/// Qwen 2's: the same with digits alone.
+const QWEN_2: &str = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+";
+
+impl GgufFile {
+    /// The tokenizer as the text of a Hugging Face `tokenizer.json`.
+    ///
+    /// # Errors
+    /// [`GgufError::Metadata`] when its keys are missing or of wrong types; [`GgufError::Tokenizer`] when it is
+    /// not byte-level BPE, its pre-tokenizer is not known, or its parts do not fit together.
+    pub fn tokenizer_json(&self) -> Result<String, GgufError> {
+        let model = self.string("tokenizer.ggml.model")?;
+        if model != "gpt2" {
+            let problem = format!(
+                "`{}` is not read, only byte-level BPE (`gpt2`) is; put the model's tokenizer.json beside the file",
+                shortened(model)
+            );
+            return Err(GgufError::tokenizer(self.path(), problem));
+        }
+        let pre = match self.value("tokenizer.ggml.pre") {
+            Some(_) => self.string("tokenizer.ggml.pre")?,
+            None => "default",
+        };
+        let (pre_tokenizer, ignore_merges) = pre_tokenizer(pre).ok_or_else(|| {
+            let problem = format!("the pre-tokenizer `{}` is not known; put the model's tokenizer.json beside the file", shortened(pre));
+            GgufError::tokenizer(self.path(), problem)
+        })?;
+        let tokens = self.strings("tokenizer.ggml.tokens")?;
+        let ids = self.token_ids(&tokens)?;
+        let tokenizer = json!({
+            "version": "1.0",
+            "truncation": null,
+            "padding": null,
+            "added_tokens": self.added_tokens(&tokens)?,
+            "normalizer": null,
+            "pre_tokenizer": pre_tokenizer,
+            "post_processor": self.post_processor(&tokens)?,
+            "decoder": byte_level(true),
+            "model": {
+                "type": "BPE",
+                "dropout": null,
+                "unk_token": null,
+                "continuing_subword_prefix": null,
+                "end_of_word_suffix": null,
+                "fuse_unk": false,
+                "byte_fallback": false,
+                "ignore_merges": ignore_merges,
+                "merges": self.merges(&ids)?,
+                "vocab": ids.iter().map(|(&token, &id)| (token.to_owned(), id.into())).collect::<Map<String, Json>>(),
+            },
+        });
+        Ok(tokenizer.to_string())
+    }
+
+    fn token_ids<'a>(&self, tokens: &[&'a str]) -> Result<HashMap<&'a str, usize>, GgufError> {
+        let mut ids = HashMap::new();
+        for (id, &token) in tokens.iter().enumerate() {
+            if let Some(first) = ids.insert(token, id) {
+                let problem = format!("tokens {first} and {id} are both `{}`", shortened(token));
+                return Err(GgufError::tokenizer(self.path(), problem));
+            }
+        }
+        Ok(ids)
+    }
+
+    /// Tokens matched in text before anything else: special ones, and those that users added.
+    fn added_tokens(&self, tokens: &[&str]) -> Result<Vec<Json>, GgufError> {
+        const KEY: &str = "tokenizer.ggml.token_type";
+        if self.value(KEY).is_none() {
+            return Ok(Vec::new());
+        }
+        let kinds = self.integers(KEY)?;
+        if kinds.len() != tokens.len() {
+            let problem = format!("{} tokens, but {} token types", tokens.len(), kinds.len());
+            return Err(GgufError::tokenizer(self.path(), problem));
+        }
+        let added = kinds.iter().zip(tokens).enumerate();
+        let added = added.filter(|(_, (kind, token))| {
+            matches!(**kind, CONTROL | USER_DEFINED) && !token.is_empty()
+        });
+        Ok(added
+            .map(|(id, (kind, token))| {
+                json!({
+                    "id": id,
+                    "content": token,
+                    "single_word": false,
+                    "lstrip": false,
+                    "rstrip": false,
+                    "normalized": false,
+                    "special": *kind == CONTROL,
+                })
+            })
+            .collect())
+    }
+
+    /// Pairs of tokens, earlier ones merged first.
+    fn merges(&self, ids: &HashMap<&str, usize>) -> Result<Vec<Json>, GgufError> {
+        let merges = self.strings("tokenizer.ggml.merges")?;
+        let pairs = merges.iter().enumerate().map(|(rank, &merge)| {
+            let wrong = |problem: &str| {
+                let problem = format!("merge {rank}, `{}`, {problem}", shortened(merge));
+                GgufError::tokenizer(self.path(), problem)
+            };
+            let (left, right) = merge
+                .split_once(' ')
+                .ok_or_else(|| wrong("is not two tokens with a space between"))?;
+            let known = [left, right, &format!("{left}{right}")]
+                .iter()
+                .all(|part| ids.contains_key(part));
+            if known {
+                Ok(json!([left, right]))
+            } else {
+                Err(wrong("has parts or a result that are no tokens"))
+            }
+        });
+        pairs.collect()
+    }
+
+    /// What is added around a text: the token of its beginning, where the model wants one.
+    fn post_processor(&self, tokens: &[&str]) -> Result<Json, GgufError> {
+        const ADD: &str = "tokenizer.ggml.add_bos_token";
+        let adds = match self.value(ADD) {
+            Some(_) => self.flag(ADD)?,
+            // llama.cpp's default for this pre-tokenizer.
+            None => matches!(
+                self.value("tokenizer.ggml.pre"),
+                Some(crate::Value::String("llama-bpe"))
+            ),
+        };
+        if !adds {
+            return Ok(byte_level(true));
+        }
+        let id = self.integer("tokenizer.ggml.bos_token_id")?;
+        let token = usize::try_from(id)
+            .ok()
+            .and_then(|id| tokens.get(id))
+            .ok_or_else(|| {
+                let problem = format!(
+                    "tokenizer.ggml.bos_token_id is {id}, beyond the {} tokens",
+                    tokens.len()
+                );
+                GgufError::tokenizer(self.path(), problem)
+            })?;
+        let special = json!({ "SpecialToken": { "id": token, "type_id": 0 } });
+        let sequence =
+            |id: &str, type_id: u32| json!({ "Sequence": { "id": id, "type_id": type_id } });
+        Ok(json!({
+            "type": "TemplateProcessing",
+            "single": [special, sequence("A", 0)],
+            "pair": [special, sequence("A", 0), special, sequence("B", 1)],
+            "special_tokens": { *token: { "id": token, "ids": [id], "tokens": [token] } },
+        }))
+    }
+}
+
+/// How text is cut, by llama.cpp's name, and whether a piece that is a token is taken whole before any merge.
+fn pre_tokenizer(name: &str) -> Option<(Json, bool)> {
+    let sequence = |steps: Vec<Json>| json!({ "type": "Sequence", "pretokenizers": steps });
+    Some(match name {
+        "gpt-2" | "phi-2" | "mpt" | "olmo" | "jais" | "trillion" | "granite-docling"
+        | "exaone4" => (byte_level(true), false),
+        "smollm" | "starcoder" | "refact" | "command-r" | "codeshell" | "exaone" | "minerva-7b" => {
+            let digits = json!({ "type": "Digits", "individual_digits": true });
+            (sequence(vec![digits, byte_level(true)]), false)
+        }
+        "llama3" | "llama-v3" | "llama-bpe" => {
+            (sequence(vec![split(LLAMA_3), byte_level(false)]), true)
+        }
+        "qwen2" | "deepseek-r1-qwen" => (sequence(vec![split(QWEN_2), byte_level(false)]), false),
+        "default" => {
+            let punctuation = split(r"[\p{P}\$\+<=>\^~\|]+");
+            // Runs of digits are cut from a piece's start into threes.
+            let digits = [split(r"\p{N}+"), split("[0-9][0-9][0-9]")];
+            let gpt_2 = split(
+                r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+",
+            );
+            let steps = [punctuation, gpt_2]
+                .into_iter()
+                .chain(digits)
+                .chain([byte_level(false)]);
+            (sequence(steps.collect()), false)
+        }
+        _ => return None,
+    })
+}
+
+/// Matches and what is between them become pieces.
+fn split(regex: &str) -> Json {
+    json!({ "type": "Split", "pattern": { "Regex": regex }, "behavior": "Isolated", "invert": false })
+}
+
+/// Bytes as printable characters; with `use_regex`, text is cut as GPT-2 cuts it first.
+fn byte_level(use_regex: bool) -> Json {
+    json!({ "type": "ByteLevel", "add_prefix_space": false, "trim_offsets": true, "use_regex": use_regex })
+}

@@ -279,6 +279,9 @@ fn best_shares(
         .collect()
 }
 
+/// Logits below which a head does not tell a class from other keys.
+const LEAST_SEPARATION: f64 = 0.1;
+
 /// Of all heads and classes: the three heads furthest apart on `<bos>`, and the furthest of each other
 /// class.
 fn furthest(mut all: Vec<Separation>) -> Vec<Separation> {
@@ -287,7 +290,7 @@ fn furthest(mut all: Vec<Separation>) -> Vec<Separation> {
     for separation in all {
         let same = |other: &&Separation| other.class == separation.class;
         let most = if separation.class == CLASSES[0] { 3 } else { 1 };
-        if chosen.iter().filter(same).count() < most && separation.total() > 0.0 {
+        if chosen.iter().filter(same).count() < most && separation.total() > LEAST_SEPARATION {
             chosen.push(separation);
         }
     }

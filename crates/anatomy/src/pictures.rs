@@ -21,7 +21,6 @@ pub struct Figure {
 }
 
 /// What a part shows.
-#[expect(clippy::large_enum_variant, reason = "a few dozen a page")]
 pub enum Piece {
     /// A chart.
     Figure(Figure),
@@ -299,7 +298,13 @@ fn heads(anatomy: &Anatomy) -> Part {
             "Layer and head",
             anatomy.heads.iter().map(|h| head(h.layer, h.head)),
             "Looks at",
-            Kind::ALL.map(Kind::name),
+            [
+                "diagonal",
+                "previous token",
+                "k back",
+                "first token",
+                "prefix match",
+            ],
         )
         .values(
             "Mean attention weight",
@@ -309,12 +314,13 @@ fn heads(anatomy: &Anatomy) -> Part {
                 .map(|h| Kind::ALL.iter().map(|kind| kind.score(h)).collect())
                 .collect(),
         )
-        .range(0.0, 1.0)
+        .range(0.0, greatest(&anatomy.heads))
         .row_height(22.0);
         part.figure(
             "head_scores",
             chart,
-            "A row that is bright in one column is a head with one job.",
+            "A row that is bright in one column is a head with one job; prefix match is the induction score. Mind the scale: it \
+             ends at the greatest score.",
         );
     } else {
         by_kind(anatomy, &mut part);
@@ -340,6 +346,14 @@ fn heads(anatomy: &Anatomy) -> Part {
         );
     }
     part
+}
+
+/// The greatest score of all, for one scale of all kinds.
+fn greatest(heads: &[crate::HeadScores]) -> f64 {
+    let scores = heads
+        .iter()
+        .flat_map(|h| Kind::ALL.map(|kind| kind.score(h)));
+    scores.fold(0.0, f64::max)
 }
 
 fn ranking(anatomy: &Anatomy) -> Table {
@@ -390,9 +404,9 @@ fn by_kind(anatomy: &Anatomy, part: &mut Part) {
             (0..heads).map(|head| head.to_string()),
         )
         .values("Mean attention weight", rows)
-        .range(0.0, 1.0)
+        .range(0.0, greatest(&anatomy.heads))
         .row_height(pair_rows(layers));
-        let caption = "A bright cell is a head with this job.";
+        let caption = "A bright cell is a head with this job. Mind the scale: it ends at the greatest score of all kinds.";
         let name = format!("heads_{}", kind.name().replace(' ', "_"));
         if matches!(kind, Kind::Previous | Kind::Induction) {
             part.figure(name, chart, caption);
@@ -441,7 +455,8 @@ fn positional(anatomy: &Anatomy) -> Part {
         "What makes a positional head",
         "For the head that is most diagonal, most previous-token and most k-back: what each pair adds to the logit at the \
          key it looks at, less the mean of what it adds at the query's other keys. The sum over pairs is the head's margin; \
-         the larger a pair's part, the more of the head's work it does.",
+         the larger a pair's part, the more of the head's work it does. The table names the wavelength of the pair with the largest part, \
+         and how much of the margin comes from it and from the half of the pairs that turn faster.",
     );
     if anatomy.shares.is_empty() {
         return part;
@@ -450,9 +465,9 @@ fn positional(anatomy: &Anatomy) -> Part {
         .column(Column::left("looks at"))
         .column(Column::left("head"))
         .column(Column::number("margin, logits", 2))
-        .column(Column::left("most from the pair of wavelength"))
+        .column(Column::left("largest pair"))
         .column(Column::number("its share, %", 0))
-        .column(Column::number("share of the faster half of pairs, %", 0));
+        .column(Column::number("faster half, %", 0));
     for (kind, share) in &anatomy.shares {
         let total = share.margin();
         let most = share.margins.iter().enumerate();
@@ -468,8 +483,8 @@ fn positional(anatomy: &Anatomy) -> Part {
             Cell::text(head(share.layer, share.head)),
             Cell::number(total),
             Cell::text(anatomy.spectra[share.layer].label(pair)),
-            Cell::number(100.0 * largest / total),
-            Cell::number(100.0 * faster / total),
+            percent_of(*largest, total),
+            percent_of(faster, total),
         ]);
     }
     part.table("margins", table);
@@ -507,6 +522,17 @@ fn positional(anatomy: &Anatomy) -> Part {
          (Proposition 5.2); deeper layers can, from what earlier ones wrote.",
     );
     part
+}
+
+/// Margins below this many logits have no shares worth a number.
+const LEAST_MARGIN: f64 = 0.5;
+
+fn percent_of(part: f64, margin: f64) -> Cell {
+    if margin < LEAST_MARGIN {
+        Cell::missing()
+    } else {
+        Cell::number(100.0 * part / margin)
+    }
 }
 
 /// Columns of the chart of separations.
@@ -634,7 +660,13 @@ fn ablation(anatomy: &Anatomy) -> Part {
         "probes_unrotated",
         probes(anatomy, "A band unrotated", &ablation.unrotated),
     );
-    for of_layer in &ablation.heads {
+    damage_by_head(anatomy, &mut part);
+    damage_by_position(anatomy, &mut part);
+    part
+}
+
+fn damage_by_head(anatomy: &Anatomy, part: &mut Part) {
+    for of_layer in &anatomy.ablation.heads {
         let layer = of_layer.layer;
         let heads = (0..of_layer.removed.len()).map(|head| head.to_string());
         part.detail(
@@ -649,6 +681,10 @@ fn ablation(anatomy: &Anatomy) -> Part {
             "Which head needs it. Only removing can be done head by head: heads that share keys share their rotation.",
         );
     }
+}
+
+fn damage_by_position(anatomy: &Anatomy, part: &mut Part) {
+    let ablation = &anatomy.ablation;
     let columns: Vec<Vec<f64>> = transposed(
         &ablation
             .removed
@@ -676,7 +712,6 @@ fn ablation(anatomy: &Anatomy) -> Part {
         chart,
         "Whether the damage grows with the text before a token.",
     );
-    part
 }
 
 fn damages(anatomy: &Anatomy, title: &str, damages: &[Damage]) -> Intervals {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use decoder::{AttentionInputs, Observer};
 use serde::Serialize;
 
-use crate::share::{Heads, add};
+use crate::share::{OnHost, add};
 use crate::subject::Gathered;
 use crate::{CLASSES, Sample, Subject, TokenClasses};
 
@@ -86,7 +86,7 @@ struct Separations {
 
 impl Observer for Separations {
     fn attention(&self, layer: usize, inputs: &AttentionInputs<'_>) {
-        let host = Heads::new(inputs);
+        let host = OnHost::new(inputs);
         self.sums.with(|sums| {
             let first = layer * host.heads * CLASSES.len();
             for (head, class) in
@@ -112,7 +112,7 @@ impl Observer for Separations {
 impl Separations {
     /// One window of one head and class. The mean part of many keys is the part of their mean, so sums of keys
     /// up to the query suffice: time and memory are linear in the text.
-    fn add(&self, host: &Heads, class: usize, separation: &mut Separation) {
+    fn add(&self, host: &OnHost, class: usize, separation: &mut Separation) {
         let pairs = host.pairs();
         let head = separation.head;
         let mut members = (vec![0.0f64; 2 * pairs], 0usize);

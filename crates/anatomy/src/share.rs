@@ -62,7 +62,7 @@ impl Observer for Shares {
         self.0.with(|shares| {
             let mut asked: Vec<_> = shares.iter_mut().filter(|s| s.layer == layer).collect();
             if !asked.is_empty() {
-                let host = Heads::new(inputs);
+                let host = OnHost::new(inputs);
                 for share in &mut asked {
                     host.add_margins(share);
                 }
@@ -72,7 +72,7 @@ impl Observer for Shares {
 }
 
 /// Queries and keys of one window on the host.
-pub(crate) struct Heads {
+pub(crate) struct OnHost {
     q: Vec<f32>,
     k: Vec<f32>,
     pub heads: usize,
@@ -82,7 +82,7 @@ pub(crate) struct Heads {
     pub scale: f64,
 }
 
-impl Heads {
+impl OnHost {
     pub fn new(inputs: &AttentionInputs<'_>) -> Self {
         let [_, length, heads, head_dim] = inputs.q.dims();
         Self {

@@ -20,37 +20,38 @@ pub(crate) fn headline(anatomy: &Anatomy) -> String {
         ));
     }
     let ablation = &anatomy.ablation;
-    if let Some((index, worst)) = worst(&ablation.removed) {
-        sentences.push(format!(
-            "Taking one band of pairs out of all layers' logits costs most for {}: {:+.2} nats a token on a loss of {:.2}.",
+    sentences.push(match worst(&ablation.removed) {
+        Some((index, worst)) => format!(
+            "Taking one band of pairs out of all layers' logits costs most for {}: {:+.3} nats a token on a loss of {:.2}.",
             in_words(&band_label(anatomy, index)),
             worst.loss,
             ablation.baseline.loss
-        ));
-    }
+        ),
+        None => "No single band of pairs is needed: taking any out of all layers' logits changes the loss by no more than its \
+                 interval."
+            .to_owned(),
+    });
     let rotated = anatomy
         .spectra
         .iter()
         .any(|spectrum| spectrum.rotated() > 0);
-    match worst_rotation(&ablation.unrotated).filter(|_| rotated) {
-        Some((index, damage)) => sentences.push(format!(
-            "Leaving a band unrotated costs most for {}: {:+.2}.",
+    sentences.push(match worst(&ablation.unrotated) {
+        _ if !rotated => "No pair of this decoder is rotated.".to_owned(),
+        Some((index, damage)) => format!(
+            "Leaving a band unrotated costs most for {}: {:+.3}.",
             in_words(&band_label(anatomy, index)),
             damage.loss
-        )),
-        None if !rotated => sentences.push("No pair of this decoder is rotated.".to_owned()),
-        None => {}
-    }
+        ),
+        None => "No single band's rotation is needed.".to_owned(),
+    });
     sentences.join(" ")
 }
 
+/// The band whose loss costs most, of those whose interval excludes 0.
 fn worst(damages: &[Damage]) -> Option<(usize, &Damage)> {
-    let sorted = damages.iter().enumerate();
-    sorted.max_by(|a, b| a.1.loss.total_cmp(&b.1.loss))
-}
-
-fn worst_rotation(damages: &[Damage]) -> Option<(usize, &Damage)> {
-    worst(damages).filter(|(_, damage)| damage.loss > 0.0)
+    let is_sure = |damage: &Damage| damage.interval.is_some_and(|(low, _)| low > 0.0);
+    let sure = damages.iter().enumerate().filter(|(_, d)| is_sure(d));
+    sure.max_by(|a, b| a.1.loss.total_cmp(&b.1.loss))
 }
 
 fn in_words(label: &str) -> String {

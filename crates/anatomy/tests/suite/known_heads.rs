@@ -200,7 +200,7 @@ fn a_previous_token_head_loses_most_with_the_highest_frequencies() {
         "{:?}",
         found.unrotated[3]
     );
-    let mean = (found.baseline.windows[0] + found.baseline.windows[1]) / 2.0;
+    let mean = f64::midpoint(found.baseline.windows[0], found.baseline.windows[1]);
     assert!((found.baseline.loss - mean).abs() < 1e-12);
 }
 

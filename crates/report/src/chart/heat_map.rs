@@ -248,7 +248,9 @@ impl HeatMap {
         let most_lines = row_lines.iter().map(Vec::len).max().unwrap_or(1);
         let asked = self.row_height.filter(|height| height.is_finite());
         let row_height = if let Some(height) = asked {
-            height.clamp(3.0, 200.0)
+            // All rows together are at least as high as the longest name.
+            let least = most_lines as f64 * line_height(TICK_SIZE) / self.rows.len() as f64;
+            height.clamp(3.0, 200.0).max(least)
         } else if self.rows.len() <= 24 {
             (most_lines as f64 * line_height(TICK_SIZE) + 6.0).max(32.0)
         } else {

@@ -13,7 +13,7 @@ use positional::{AttentionShape, EncodingConfig};
 use crate::imported::ModelPath;
 use crate::run::Beginning;
 use crate::sweep::EngineKind;
-use crate::theory;
+use crate::{anatomy, theory};
 
 /// Trains decoders under different positional encodings and measures their perplexity.
 #[derive(Debug, Parser)]
@@ -136,9 +136,14 @@ pub enum Command {
 
 /// Arguments of a look into a model.
 #[derive(Args, Debug)]
+#[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
 pub struct AnatomyArguments {
-    /// The run directory
-    pub model: String,
+    /// What an encoding does by itself
+    #[command(subcommand)]
+    pub theory: Option<AnatomyCommand>,
+    /// A run directory, or hf:PATH: a Hugging Face folder or a GGUF file
+    #[arg(required = true)]
+    pub model: Option<ModelPath>,
     /// A text file, instead of those that ship; may be given several times. Heads and losses are those of the first
     #[arg(long = "text", value_name = "FILE")]
     pub texts: Vec<PathBuf>,
@@ -151,7 +156,7 @@ pub struct AnatomyArguments {
     /// Device: auto, cpu, wgpu[:N], wgpu:cpu (software rasterizer), cuda[:N]; the run's without it
     #[arg(long)]
     pub device: Option<DeviceRequest>,
-    /// Tokens of a window; the training context up to 512 without it
+    /// Tokens of a window; the model's context up to 512 without it
     #[arg(long, value_parser = clap::value_parser!(u32).range(32..))]
     pub length: Option<u32>,
     /// Windows of the first text for norms and heads
@@ -163,6 +168,42 @@ pub struct AnatomyArguments {
     /// Layers to look at head by head, counted from 0, for example --layers 0,3; first, middle and last without it
     #[arg(long, value_delimiter = ',', value_name = "LAYERS")]
     pub layers: Vec<usize>,
+}
+
+/// What `trainer anatomy` is asked for.
+pub enum Anatomy {
+    /// A look into a model.
+    OfModel(anatomy::Request),
+    /// What an encoding does by itself.
+    Theory(theory::Request),
+}
+
+/// What there is beside looking into a model.
+#[derive(Debug, Subcommand)]
+pub enum AnatomyCommand {
+    /// The same as `trainer theory`
+    Theory(TheoryArguments),
+}
+
+impl AnatomyArguments {
+    /// What the command is asked for.
+    pub fn request(self) -> Anatomy {
+        match (self.theory, self.model) {
+            (Some(AnatomyCommand::Theory(theory)), _) => Anatomy::Theory(theory.request()),
+            (None, Some(model)) => Anatomy::OfModel(anatomy::Request {
+                model,
+                texts: self.texts,
+                html: self.html,
+                files: self.files,
+                device: self.device,
+                length: self.length.map(|length| length as usize),
+                windows: self.windows.map(NonZeroUsize::get),
+                ablation_windows: self.ablation_windows.map(NonZeroUsize::get),
+                layers: self.layers,
+            }),
+            (None, None) => unreachable!("clap asks for a model"),
+        }
+    }
 }
 
 /// Arguments of a sweep.

@@ -38,7 +38,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
-use crate::cli::{Cli, Command};
+use crate::cli::{Anatomy, Cli, Command};
 use crate::error::TrainerError;
 use crate::monitor::View;
 use crate::run::Request;
@@ -119,17 +119,10 @@ fn dispatch(cli: Cli) -> Result<(), TrainerError> {
             retry: arguments.retry,
         }),
         Some(Command::Theory(arguments)) => theory::theory(&arguments.request()),
-        Some(Command::Anatomy(arguments)) => anatomy::anatomy(&anatomy::Request {
-            model: arguments.model,
-            texts: arguments.texts,
-            html: arguments.html,
-            files: arguments.files,
-            device: arguments.device,
-            length: arguments.length.map(|length| length as usize),
-            windows: arguments.windows.map(NonZeroUsize::get),
-            ablation_windows: arguments.ablation_windows.map(NonZeroUsize::get),
-            layers: arguments.layers,
-        }),
+        Some(Command::Anatomy(arguments)) => match arguments.request() {
+            Anatomy::OfModel(request) => anatomy::anatomy(&request),
+            Anatomy::Theory(request) => theory::theory(&request),
+        },
         None => run::train(&Request {
             overrides: cli.train.all_overrides(),
             dry_run: cli.train.dry_run,

@@ -1,4 +1,4 @@
-//! `trainer anatomy RUN`: what heads do with each frequency.
+//! `trainer anatomy MODEL`: what heads do with each frequency.
 //!
 //! Reading order: `model` (what is looked at), `texts` (on what), `page`.
 
@@ -9,24 +9,22 @@ mod texts;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use crate::anatomy::model::Model;
+use crate::compare::{write, write_chart, write_table};
+use crate::error::TrainerError;
+use crate::imported::ModelPath;
+use crate::{screen, theory};
 use ::anatomy::{Anatomy, Budget, Part, Source};
 use experiment::DeviceRequest;
 use fused::Workers;
 use indicatif::{ProgressBar, ProgressStyle};
-use report::Theme;
-
-use crate::anatomy::model::Model;
-use crate::error::TrainerError;
-use crate::screen;
-
-/// Pixels of a PNG for each of the page's: sharp on paper.
-const PNG_SCALE: f32 = 2.0;
+use report::Section;
 
 /// What the command line asks for.
 #[derive(Debug)]
 pub struct Request {
-    /// The run directory.
-    pub model: String,
+    /// The model.
+    pub model: ModelPath,
     /// Text files; the first is the one whose heads and losses are looked at. None: those that ship.
     pub texts: Vec<PathBuf>,
     /// Where to write the page.
@@ -35,7 +33,7 @@ pub struct Request {
     pub files: Option<PathBuf>,
     /// The device; `None`: the run's.
     pub device: Option<DeviceRequest>,
-    /// Tokens of a window; `None`: the context the run was trained at, up to 512.
+    /// Tokens of a window; `None`: the context the model was made for, up to 512.
     pub length: Option<usize>,
     /// Windows of the first text.
     pub windows: Option<usize>,
@@ -84,8 +82,7 @@ pub fn anatomy(request: &Request) -> Result<(), TrainerError> {
         screen::say(format_args!("\n{}", table.to_text().trim_end()));
     }
     if let Some(path) = &request.html {
-        // Further sections, of what an encoding does by itself, belong after the parts.
-        let page = page::page(&found, &parts, &model, Vec::new());
+        let page = page::page(&found, &parts, &model, of_encodings(&model)?);
         write(path, page.to_html().as_bytes())?;
         screen::say(format_args!("\npage in {}", path.display()));
     }
@@ -99,9 +96,19 @@ pub fn anatomy(request: &Request) -> Result<(), TrainerError> {
     Ok(())
 }
 
+/// What the model's encodings do by themselves.
+fn of_encodings(model: &Model) -> Result<Vec<Section>, TrainerError> {
+    let source = theory::Source::Model(model.decoder.config().clone().into());
+    let studies = theory::studies(&source, Some(model.context_length))?;
+    let several = studies.len() > 1;
+    let sections = studies
+        .iter()
+        .flat_map(|study| theory::sections(study, several));
+    Ok(sections.collect())
+}
+
 fn budget(request: &Request, model: &Model) -> Budget {
-    let longest = model.context_length.map_or(256, |context| context.min(512));
-    let length = request.length.unwrap_or(longest);
+    let length = request.length.unwrap_or(model.context_length.min(512));
     let config = model.decoder.config();
     let mut budget = Budget::new(config, length, model.parameters);
     budget.windows = request.windows.unwrap_or(budget.windows);
@@ -125,29 +132,11 @@ fn write_files(folder: &Path, found: &Anatomy, parts: &[Part]) -> Result<(), Tra
     write(&json, (text + "\n").as_bytes())?;
     for part in parts {
         for (name, table) in part.tables() {
-            write(
-                &folder.join(name).with_extension("csv"),
-                table.to_csv().as_bytes(),
-            )?;
-            write(
-                &folder.join(name).with_extension("md"),
-                table.to_markdown().as_bytes(),
-            )?;
+            write_table(folder, name, table)?;
         }
         for figure in part.figures() {
-            let path = |extension: &str| folder.join(&figure.name).with_extension(extension);
-            let png = figure
-                .chart
-                .to_png(Theme::Light, PNG_SCALE)
-                .map_err(|error| TrainerError::io(&path("png"))(std::io::Error::other(error)))?;
-            write(&path("png"), &png)?;
-            write(&path("svg"), figure.chart.to_svg().as_bytes())?;
-            write(&path("csv"), figure.chart.to_csv().as_bytes())?;
+            write_chart(folder, &figure.name, figure.chart.as_ref())?;
         }
     }
     Ok(())
-}
-
-fn write(path: &Path, bytes: &[u8]) -> Result<(), TrainerError> {
-    fs::write(path, bytes).map_err(TrainerError::io(path))
 }

@@ -2,12 +2,14 @@
 
 use std::path::Path;
 
-use corpus::Tokenizer;
+use corpus::{DataConfig, Tokenizer};
 use decoder::Decoder;
 use experiment::DeviceRequest;
+use interchange::PretrainedModel;
 
 use crate::device::{self, Selected};
 use crate::error::TrainerError;
+use crate::imported::ModelPath;
 use crate::run_directory::RunDirectory;
 use crate::training::check_spectra;
 
@@ -19,8 +21,8 @@ pub struct Model {
     pub decoder: Decoder,
     /// Its tokenizer.
     pub tokenizer: Tokenizer,
-    /// Tokens it was trained to read, if that is known.
-    pub context_length: Option<usize>,
+    /// Tokens it was trained to read, or says it was made for.
+    pub context_length: usize,
     /// Number of parameters.
     pub parameters: usize,
     /// Which weights these are.
@@ -30,12 +32,41 @@ pub struct Model {
 }
 
 impl Model {
-    /// The newest checkpoint of the run in the folder `path`, on `device` or the run's own.
+    /// The newest checkpoint of a run, on `device` or the run's own, or a pretrained model.
     ///
     /// # Errors
-    /// If it is no run, has no checkpoint, or the device is not there.
-    pub fn open(path: &str, device: Option<&DeviceRequest>) -> Result<Self, TrainerError> {
-        let path = Path::new(path);
+    /// If it is not there or cannot be read, or the device is not there.
+    pub fn open(model: &ModelPath, device: Option<&DeviceRequest>) -> Result<Self, TrainerError> {
+        match model {
+            ModelPath::Run(path) => Self::of_run(path, device),
+            ModelPath::HuggingFace(path) => {
+                Self::pretrained(path, device.unwrap_or(&DeviceRequest::Auto))
+            }
+        }
+    }
+
+    fn pretrained(path: &Path, device: &DeviceRequest) -> Result<Self, TrainerError> {
+        let model = PretrainedModel::open(path)?;
+        let selected = device::select(device)?;
+        let tokenizer = model.tokenizer(&DataConfig::default().cache)?;
+        let tokenizer = tokenizer.to_string_lossy();
+        let decoder = model.load(selected.device())?;
+        Ok(Self {
+            name: path
+                .file_stem()
+                .unwrap_or_default()
+                .to_string_lossy()
+                .into_owned(),
+            parameters: decoder.config().num_parameters(),
+            decoder,
+            tokenizer: Tokenizer::open(&tokenizer, model.bos_token()?.as_deref())?,
+            context_length: model.architecture().max_position_embeddings,
+            weights: "as they came".to_owned(),
+            selected,
+        })
+    }
+
+    fn of_run(path: &Path, device: Option<&DeviceRequest>) -> Result<Self, TrainerError> {
         let directory = RunDirectory::open(path)?;
         let experiment = directory.experiment()?;
         let selected = device::select(device.unwrap_or(&experiment.run.device))?;
@@ -59,7 +90,7 @@ impl Model {
             parameters: experiment.model.num_parameters(),
             decoder,
             tokenizer,
-            context_length: Some(experiment.train.context_length),
+            context_length: experiment.train.context_length,
             weights,
             selected,
         })

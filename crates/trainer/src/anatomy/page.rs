@@ -21,10 +21,8 @@ pub fn page(found: &Anatomy, parts: &[Part], model: &Model, further: Vec<Section
         )
         .fact("parameters", found.parameters.to_string())
         .fact("weights", &model.weights)
-        .fact("device", &model.selected.name);
-    if let Some(context) = model.context_length {
-        page = page.fact("trained at", format!("{context} tokens"));
-    }
+        .fact("device", &model.selected.name)
+        .fact("made for", format!("{} tokens", model.context_length));
     for part in parts {
         page = page.section(part.section());
     }

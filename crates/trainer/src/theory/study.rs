@@ -6,6 +6,7 @@ use ::theory::{
     Check, Content, Decay, LeastKernel, SmallestBase, Subject, TheoryError, Wavelengths, checks,
     least_kernel, smallest_base,
 };
+use decoder::DecoderConfig;
 use experiment::Experiment;
 use positional::{AttentionShape, EncodingConfig};
 
@@ -19,6 +20,8 @@ const CONTEXT: usize = 8192;
 pub enum Source {
     /// A config file or a run directory: every kind of layer.
     Config(PathBuf),
+    /// A model: every kind of layer.
+    Model(Box<DecoderConfig>),
     /// One encoding.
     Encoding(EncodingConfig, AttentionShape),
 }
@@ -100,25 +103,33 @@ pub fn studies(source: &Source, context: Option<usize>) -> Result<Vec<Study>, Tr
             vec![Study::new("any", subject)?]
         }
         Source::Config(path) => {
-            let mut kinds: Vec<(Vec<String>, Subject)> = Vec::new();
-            for (name, subject) in layers(&read(path)?, context)? {
-                let same = kinds.iter_mut().find(|(_, other)| {
-                    other.config() == subject.config()
-                        && other.shape() == subject.shape()
-                        && other.context() == subject.context()
-                });
-                match same {
-                    Some((names, _)) => names.push(name),
-                    None => kinds.push((vec![name], subject)),
-                }
-            }
-            let studies = kinds
-                .into_iter()
-                .map(|(names, subject)| Study::new(&names.join("-"), subject));
-            studies.collect::<Result<_, _>>()?
+            let experiment = read(path)?;
+            let context = context.unwrap_or(experiment.train.context_length);
+            of_model(&experiment.model, context)?
         }
+        Source::Model(model) => of_model(model, context.unwrap_or(CONTEXT))?,
     };
     Ok(studies)
+}
+
+/// The encodings of all kinds of layers, each once.
+fn of_model(model: &DecoderConfig, context: usize) -> Result<Vec<Study>, TheoryError> {
+    let mut kinds: Vec<(Vec<String>, Subject)> = Vec::new();
+    for (name, subject) in layers(model, context)? {
+        let same = kinds.iter_mut().find(|(_, other)| {
+            other.config() == subject.config()
+                && other.shape() == subject.shape()
+                && other.context() == subject.context()
+        });
+        match same {
+            Some((names, _)) => names.push(name),
+            None => kinds.push((vec![name], subject)),
+        }
+    }
+    let studies = kinds
+        .into_iter()
+        .map(|(names, subject)| Study::new(&names.join("-"), subject));
+    studies.collect()
 }
 
 /// A config file, or the resolved one of a run directory.
@@ -133,12 +144,7 @@ fn read(path: &Path) -> Result<Experiment, TrainerError> {
     Ok(Experiment::load_resolved(&config, &[])?.experiment)
 }
 
-fn layers(
-    experiment: &Experiment,
-    context: Option<usize>,
-) -> Result<Vec<(String, Subject)>, TheoryError> {
-    let model = &experiment.model;
-    let context = context.unwrap_or(experiment.train.context_length);
+fn layers(model: &DecoderConfig, context: usize) -> Result<Vec<(String, Subject)>, TheoryError> {
     let layers = model.layers.iter().map(|(name, kind)| {
         let within = kind
             .sliding_window

@@ -110,31 +110,28 @@ impl Attention {
         let q = project(&self.q_proj, heads);
         let q = apply(self.q_norm.as_ref(), q, execution);
         let q = place_queries(q, positions, execution);
-        let KeyValues { keys, values } = match &self.k_proj {
-            Some(k_proj) => {
-                let k = project(k_proj, kv_heads);
-                let v = match &self.v_proj {
-                    Some(weight) => project(weight, kv_heads),
-                    None => k.clone(),
-                };
-                let v = match self.shape.v_norm_eps {
-                    Some(eps) => crate::block::normalize(v, eps, execution),
-                    None => v,
-                };
-                let k = apply(self.k_norm.as_ref(), k, execution);
-                KeyValues {
-                    keys: place_keys(k, positions, execution),
-                    values: v,
-                }
+        let KeyValues { keys, values } = if let Some(k_proj) = &self.k_proj {
+            let k = project(k_proj, kv_heads);
+            let v = match &self.v_proj {
+                Some(weight) => project(weight, kv_heads),
+                None => k.clone(),
+            };
+            let v = match self.shape.v_norm_eps {
+                Some(eps) => crate::block::normalize(v, eps, execution),
+                None => v,
+            };
+            let k = apply(self.k_norm.as_ref(), k, execution);
+            KeyValues {
+                keys: place_keys(k, positions, execution),
+                values: v,
             }
-            None => {
-                let shared = shared.expect("a validated config has an earlier layer of the kind");
-                if let Some(tap) = &positions.tap {
-                    // They were placed in the layer they come from.
-                    tap.observer.keys(tap.layer, &shared.keys, &shared.keys);
-                }
-                shared
+        } else {
+            let shared = shared.expect("a validated config has an earlier layer of the kind");
+            if let Some(tap) = &positions.tap {
+                // They were placed in the layer they come from.
+                tap.observer.keys(tap.layer, &shared.keys, &shared.keys);
             }
+            shared
         };
         let kept = (self.shape.stores || self.k_proj.is_none()).then(|| KeyValues {
             keys: keys.clone(),

@@ -13,11 +13,11 @@ use ::anatomy::{Anatomy, Budget, Part, Source};
 use experiment::DeviceRequest;
 use fused::Workers;
 use indicatif::{ProgressBar, ProgressStyle};
-use report::Theme;
+use report::{Section, Theme};
 
 use crate::anatomy::model::Model;
 use crate::error::TrainerError;
-use crate::screen;
+use crate::{screen, theory};
 
 /// Pixels of a PNG for each of the page's: sharp on paper.
 const PNG_SCALE: f32 = 2.0;
@@ -84,8 +84,7 @@ pub fn anatomy(request: &Request) -> Result<(), TrainerError> {
         screen::say(format_args!("\n{}", table.to_text().trim_end()));
     }
     if let Some(path) = &request.html {
-        // Further sections, of what an encoding does by itself, belong after the parts.
-        let page = page::page(&found, &parts, &model, Vec::new());
+        let page = page::page(&found, &parts, &model, encoding_sections(&request.model)?);
         write(path, page.to_html().as_bytes())?;
         screen::say(format_args!("\npage in {}", path.display()));
     }
@@ -97,6 +96,16 @@ pub fn anatomy(request: &Request) -> Result<(), TrainerError> {
         ));
     }
     Ok(())
+}
+
+/// What the run's encodings do by themselves.
+fn encoding_sections(run: &str) -> Result<Vec<Section>, TrainerError> {
+    let studies = theory::studies(&theory::Source::Config(PathBuf::from(run)), None)?;
+    let several = studies.len() > 1;
+    let sections = studies
+        .iter()
+        .flat_map(|study| theory::sections(study, several));
+    Ok(sections.collect())
 }
 
 fn budget(request: &Request, model: &Model) -> Budget {

@@ -30,4 +30,4 @@ def sample(draws):
 
 
 draws = random.Random(1)
-sys.stdout.buffer.write(b"".join(sample(draws) for _ in range(16)))
+sys.stdout.buffer.write(b"".join(sample(draws) for _ in range(64)))

@@ -67,7 +67,7 @@ impl HuggingFaceFolder {
     /// The model with its weights on `device`.
     ///
     /// # Errors
-    /// See [`SafetensorsFolder::open`] and [`import`].
+    /// See [`SafetensorsFolder::open`] and [`import()`].
     pub fn load(&self, device: &Device) -> Result<Decoder, InterchangeError> {
         let weights = SafetensorsFolder::open(&self.path)?;
         import(&self.architecture, &weights, device)

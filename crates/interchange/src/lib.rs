@@ -2,8 +2,8 @@
 //!
 //! Reading order: [`HuggingFaceConfig`] is a `config.json`, [`Architecture`] what it means as a decoder,
 //! [`TensorSource`] where weights come from (a folder of safetensors, or anything else that has tensors
-//! under Hugging Face's names), [`import`] puts the two together. [`HuggingFaceFolder`] does all of it
-//! for a folder, [`GgufModel`] for a GGUF file, [`PretrainedModel`] for whichever a path is; [`export`] is
+//! under Hugging Face's names), [`import()`] puts the two together. [`HuggingFaceFolder`] does all of it
+//! for a folder, [`GgufModel`] for a GGUF file, [`PretrainedModel`] for whichever a path is; [`export()`] is
 //! the reverse. `docs/interchange.md` has the families and the limits.
 //!
 //! Files come from strangers: every size is checked before memory is asked for, and whatever is wrong is

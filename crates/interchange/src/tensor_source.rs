@@ -5,7 +5,7 @@ use crate::error::InterchangeError;
 /// Tensors under Hugging Face's names, such as `model.layers.0.self_attn.q_proj.weight`, with
 /// Hugging Face's shapes (a projection is `[out, in]`) and its half-split order of rotary coordinates.
 ///
-/// [`crate::import`] reads one tensor at a time and checks every shape before it reads.
+/// [`crate::import()`] reads one tensor at a time and checks every shape before it reads.
 pub trait TensorSource {
     /// All names.
     fn names(&self) -> Vec<String>;

@@ -289,21 +289,19 @@ fn scaling(
     let object = |value: serde_json::Value| value.as_object().cloned();
     if file.has_tensor(FREQUENCY_FACTORS) {
         let factors = file.read_f32(FREQUENCY_FACTORS)?;
-        return match llama3_factor(&factors, theta, head_dim) {
-            Some(factor) => Ok(object(json!({
-                "rope_type": "llama3",
-                "factor": factor,
-                "low_freq_factor": 1.0,
-                "high_freq_factor": 4.0,
-                "original_max_position_embeddings": LLAMA_3_CONTEXT,
-            }))),
-            None => {
-                let reason = format!(
-                    "{FREQUENCY_FACTORS} is not the table of a Llama 3 model; others are not supported"
-                );
-                Err(InterchangeError::file(file.path(), reason))
-            }
-        };
+        let factor = llama3_factor(&factors, theta, head_dim).ok_or_else(|| {
+            let reason = format!(
+                "{FREQUENCY_FACTORS} is not the table of a Llama 3 model; others are not supported"
+            );
+            InterchangeError::file(file.path(), reason)
+        })?;
+        return Ok(object(json!({
+            "rope_type": "llama3",
+            "factor": factor,
+            "low_freq_factor": 1.0,
+            "high_freq_factor": 4.0,
+            "original_max_position_embeddings": LLAMA_3_CONTEXT,
+        })));
     }
     let kind = match file.value("llama.rope.scaling.type") {
         Some(Value::String(kind)) => kind,

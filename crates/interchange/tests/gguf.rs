@@ -159,7 +159,7 @@ fn files_that_are_no_llama_are_refused() {
         bytes[at..at + to.len()].copy_from_slice(to.as_bytes());
         std::fs::write(&path, bytes).expect("written");
         let loaded = GgufModel::open(&path).and_then(|model| model.load(&Device::flex()));
-        loaded.err().expect(to).to_string()
+        loaded.map(drop).expect_err(to).to_string()
     };
     // The first `llama` in the file is the value of `general.architecture`.
     assert!(refusal("llama", "falco").contains("is of the architecture `falco`"));

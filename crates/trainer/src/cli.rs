@@ -156,7 +156,7 @@ pub struct AnatomyArguments {
     /// Device: auto, cpu, wgpu[:N], wgpu:cpu (software rasterizer), cuda[:N]; the run's without it
     #[arg(long)]
     pub device: Option<DeviceRequest>,
-    /// Tokens of a window; the model's context up to 512 without it
+    /// Tokens of a window; the model's context up to 256 without it
     #[arg(long, value_parser = clap::value_parser!(u32).range(32..))]
     pub length: Option<u32>,
     /// Windows of the first text for norms and heads

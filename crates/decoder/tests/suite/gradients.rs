@@ -291,8 +291,9 @@ fn a_masked_loss_is_the_mean_over_the_scored_targets() {
                     let size = b.iter().map(|g| g.abs()).fold(0.0f32, f32::max);
                     let apart = a.iter().zip(b).map(|(a, b)| (a - b).abs());
                     let worst = apart.fold(0.0f32, f32::max);
+                    // A layer's scalar right before the last norm has none: its terms cancel to rounding.
                     assert!(
-                        worst <= 1e-5 * size + 1e-7,
+                        worst <= 1e-5 * size + 1e-6,
                         "{name}, {execution:?}, {activations:?}: off by {worst} of {size}"
                     );
                 }

@@ -33,7 +33,7 @@ pub struct Request {
     pub files: Option<PathBuf>,
     /// The device; `None`: the run's.
     pub device: Option<DeviceRequest>,
-    /// Tokens of a window; `None`: the context the model was made for, up to 512.
+    /// Tokens of a window; `None`: the context the model was made for, up to 256.
     pub length: Option<usize>,
     /// Windows of the first text.
     pub windows: Option<usize>,
@@ -108,7 +108,7 @@ fn of_encodings(model: &Model) -> Result<Vec<Section>, TrainerError> {
 }
 
 fn budget(request: &Request, model: &Model) -> Budget {
-    let length = request.length.unwrap_or(model.context_length.min(512));
+    let length = request.length.unwrap_or(model.context_length.min(256));
     let config = model.decoder.config();
     let mut budget = Budget::new(config, length, model.parameters);
     budget.windows = request.windows.unwrap_or(budget.windows);

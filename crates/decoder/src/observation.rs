@@ -11,7 +11,7 @@ use crate::attention::soft_cap;
 use crate::positions::KindPositions;
 
 /// Told what attention computes, layer by layer in order, while [`crate::Decoder::hidden_states`] runs with
-/// [`crate::Positions::observed_by`]. The tensors are handles: what is not kept is freed with the layer.
+/// [`crate::Decoder::observed`]. The tensors are handles: what is not kept is freed with the layer.
 ///
 /// Every method does nothing unless overridden. One pass at a time: two passes at once through the same
 /// positions are told in whatever order they run.

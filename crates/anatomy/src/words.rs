@@ -27,8 +27,7 @@ pub(crate) fn headline(anatomy: &Anatomy) -> String {
             worst.loss,
             ablation.baseline.loss
         ),
-        None => "No single band of pairs is needed: taking any out of all layers' logits changes the loss by no more than its \
-                 interval."
+        None => "Taking any one band of pairs out of all layers' logits changes the loss by no more than its interval over windows."
             .to_owned(),
     });
     let rotated = anatomy
@@ -42,7 +41,10 @@ pub(crate) fn headline(anatomy: &Anatomy) -> String {
             in_words(&band_label(anatomy, index)),
             damage.loss
         ),
-        None => "No single band's rotation is needed.".to_owned(),
+        None => format!(
+            "Leaving a single band unrotated costs nothing that {} windows can show.",
+            ablation.windows
+        ),
     });
     sentences.join(" ")
 }

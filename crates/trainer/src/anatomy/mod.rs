@@ -13,11 +13,11 @@ use crate::anatomy::model::Model;
 use crate::compare::{write, write_chart, write_table};
 use crate::error::TrainerError;
 use crate::imported::ModelPath;
+use crate::run::bar;
 use crate::{screen, theory};
 use ::anatomy::{Anatomy, Budget, Part, Source};
 use experiment::DeviceRequest;
 use fused::Workers;
-use indicatif::{ProgressBar, ProgressStyle};
 use report::Section;
 
 /// What the command line asks for.
@@ -55,7 +55,7 @@ pub fn anatomy(request: &Request) -> Result<(), TrainerError> {
     let ordinary = texts::ordinary(&model.tokenizer);
     let budget = budget(request, &model);
     let workers = Workers::new(model.selected.workers())?;
-    let bar = bar();
+    let bar = bar("{msg} {bar:24} {pos}/{len} {eta} left");
     let source = Source {
         name: model.name.clone(),
         texts,
@@ -117,11 +117,6 @@ fn budget(request: &Request, model: &Model) -> Budget {
         budget.layers.clone_from(&request.layers);
     }
     budget
-}
-
-fn bar() -> ProgressBar {
-    let style = ProgressStyle::with_template("{msg} {bar:24} {pos}/{len} {eta} left");
-    ProgressBar::new(1).with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
 }
 
 fn write_files(folder: &Path, found: &Anatomy, parts: &[Part]) -> Result<(), TrainerError> {

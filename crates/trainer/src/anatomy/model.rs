@@ -10,6 +10,7 @@ use interchange::PretrainedModel;
 use crate::device::{self, Selected};
 use crate::error::TrainerError;
 use crate::imported::ModelPath;
+use crate::run::latest_checkpoint;
 use crate::run_directory::RunDirectory;
 use crate::training::check_spectra;
 
@@ -70,11 +71,8 @@ impl Model {
         let directory = RunDirectory::open(path)?;
         let experiment = directory.experiment()?;
         let selected = device::select(device.unwrap_or(&experiment.run.device))?;
-        let (checkpoint, damaged) = directory.checkpoints().load_latest();
-        for error in damaged {
-            tracing::warn!(%error, "checkpoint skipped");
-        }
-        let checkpoint = checkpoint.ok_or_else(|| TrainerError::NoCheckpoint(path.to_owned()))?;
+        let checkpoint = latest_checkpoint(&directory)
+            .ok_or_else(|| TrainerError::NoCheckpoint(path.to_owned()))?;
         let decoder = Decoder::new(experiment.model.clone(), experiment.seed, selected.device())?;
         check_spectra(&decoder, &checkpoint.state)?;
         let weights = format!("step {}", checkpoint.state.step);

@@ -1,14 +1,15 @@
 //! Which pairs are needed: bands of frequencies taken out of attention, and the loss that follows.
 
+use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::Arc;
 
-use decoder::{AttentionInputs, Effect, Intervention, Observer};
+use decoder::{AttentionInputs, DecoderConfig, Effect, Intervention, Observer};
 use fused::Workers;
 use serde::Serialize;
 use statistics::t_interval;
 
-use crate::subject::{Gathered, QUERIES, values};
+use crate::subject::{Gathered, QUERIES, Reading, values};
 use crate::{AnatomyError, Sample, Subject};
 
 /// What is ablated and measured.
@@ -16,6 +17,8 @@ use crate::{AnatomyError, Sample, Subject};
 pub struct AblationPlan<'a> {
     /// Text whose loss is measured.
     pub sample: &'a Sample,
+    /// Its first windows, so many, for the ablations of single layers and heads.
+    pub layer_windows: usize,
     /// Random segments, twice each ([`crate::repeated_segments`]).
     pub repeated: &'a [Vec<u32>],
     /// Bands that a layer's pairs are parted into.
@@ -73,6 +76,8 @@ pub struct Ablation {
     pub text: String,
     /// Its windows.
     pub windows: usize,
+    /// Those that single layers and heads were ablated on.
+    pub layer_windows: usize,
     /// Their tokens.
     pub length: usize,
     /// Bands, from the highest frequencies to the lowest.
@@ -101,7 +106,7 @@ pub fn band(pairs: usize, index: usize, bands: usize) -> Range<usize> {
 }
 
 /// Ablates band by band, in all layers, in each, and in each head of chosen layers. Passes are shared out over
-/// `workers`; `progress` is told how many of how many are done.
+/// `workers`; `progress` is told how many of how many are done. Passes that change one layer share those below it.
 ///
 /// # Errors
 /// If a layer is not there.
@@ -113,85 +118,54 @@ pub fn ablate(
 ) -> Result<Ablation, AnatomyError> {
     let config = subject.decoder().config();
     let (layers, heads) = (config.num_hidden_layers, config.num_attention_heads);
-    let one = |layer: usize, index: usize, head: Option<usize>, effect: Effect| {
-        let kind = config.layer(layer % layers.max(1)).1;
-        Intervention {
-            layer,
-            heads: head.map(|head| vec![head]),
-            pairs: band(config.head_dim_of(kind) / 2, index, plan.bands),
+    let passes = plan.bands * (2 + 2 * layers + plan.head_layers.len() * heads) + 2;
+    let mut bench = Bench {
+        subject,
+        plan,
+        workers,
+        progress,
+        done: 0,
+        passes,
+    };
+    let start = Start::new(subject, plan.sample, plan);
+    let baseline = bench.one(&start)?;
+    let everywhere = |effect| Place {
+        layers: 0..layers,
+        head: None,
+        effect,
+    };
+    let removed = bench.bands(&start, &everywhere(Effect::Remove), &baseline)?;
+    let unrotated = bench.bands(&start, &everywhere(Effect::Identity), &baseline)?;
+
+    let sample = plan.sample.first(plan.layer_windows);
+    let mut start = Start::new(subject, &sample, plan);
+    let of_windows = bench.one(&start)?;
+    let (mut removed_by_layer, mut unrotated_by_layer) = (Vec::new(), Vec::new());
+    let mut damage_by_head = BTreeMap::new();
+    for layer in 0..layers {
+        start = start.advanced(subject, layer);
+        let place = |head, effect| Place {
+            layers: layer..layer + 1,
+            head,
             effect,
-        }
-    };
-    let effects = [Effect::Remove, Effect::Identity];
-    let bands = || 0..plan.bands;
-    let mut passes: Vec<Vec<Intervention>> = vec![Vec::new()];
-    for effect in effects {
-        let everywhere = |index| {
-            (0..layers)
-                .map(|layer| one(layer, index, None, effect))
-                .collect()
         };
-        passes.extend(bands().map(everywhere));
-    }
-    for effect in effects {
-        for layer in 0..layers {
-            passes.extend(bands().map(|index| vec![one(layer, index, None, effect)]));
+        removed_by_layer.push(bench.bands(&start, &place(None, Effect::Remove), &of_windows)?);
+        unrotated_by_layer.push(bench.bands(
+            &start,
+            &place(None, Effect::Identity),
+            &of_windows,
+        )?);
+        if plan.head_layers.contains(&layer) {
+            let of_head =
+                |head| bench.bands(&start, &place(Some(head), Effect::Remove), &of_windows);
+            let removed = (0..heads).map(of_head).collect::<Result<_, _>>()?;
+            damage_by_head.insert(layer, removed);
         }
     }
-    for layer in plan.head_layers {
-        for head in 0..heads {
-            passes.extend(bands().map(|i| vec![one(*layer, i, Some(head), Effect::Remove)]));
-        }
-    }
-    let measured = measure_all(subject, plan, passes, workers, progress)?;
-    Ok(assemble(plan, measured, layers, heads))
-}
-
-fn measure_all(
-    subject: &Subject<'_>,
-    plan: &AblationPlan<'_>,
-    passes: Vec<Vec<Intervention>>,
-    workers: &Workers,
-    progress: &(dyn Fn(usize, usize) + Sync),
-) -> Result<Vec<Measures>, AnatomyError> {
-    let total = passes.len();
-    let mut measured = Vec::with_capacity(total);
-    for batch in passes.chunks(4 * workers.count()) {
-        let results = workers.each(batch.to_vec(), |pass| measure(subject, plan, &pass));
-        for result in results {
-            measured.push(result?);
-        }
-        progress(measured.len(), total);
-    }
-    Ok(measured)
-}
-
-/// From a list in the order of [`ablate`]'s passes.
-fn assemble(
-    plan: &AblationPlan<'_>,
-    measured: Vec<Measures>,
-    layers: usize,
-    heads: usize,
-) -> Ablation {
-    let mut measured = measured.into_iter();
-    // The first pass has no interventions; there always is one.
-    let baseline = measured.next().unwrap_or_else(Measures::none);
-    let mut next = || -> Vec<Damage> {
-        let bands = measured.by_ref().take(plan.bands);
-        bands.map(|m| m.minus(&baseline)).collect()
-    };
-    let removed = next();
-    let unrotated = next();
-    let removed_by_layer = (0..layers).map(|_| next()).collect();
-    let unrotated_by_layer = (0..layers).map(|_| next()).collect();
-    let of_layer = |layer: &usize| HeadDamage {
-        layer: *layer,
-        removed: (0..heads).map(|_| next()).collect(),
-    };
-    let heads = plan.head_layers.iter().map(of_layer).collect();
-    Ablation {
+    Ok(Ablation {
         text: plan.sample.name.clone(),
         windows: plan.sample.windows.len(),
+        layer_windows: sample.windows.len(),
         length: plan.sample.length(),
         bands: plan.bands,
         positions: octaves(plan.sample.length()),
@@ -201,17 +175,128 @@ fn assemble(
         unrotated,
         removed_by_layer,
         unrotated_by_layer,
-        heads,
+        heads: in_the_order_of(plan.head_layers, &damage_by_head),
+    })
+}
+
+fn in_the_order_of(
+    layers: &[usize],
+    damage: &BTreeMap<usize, Vec<Vec<Damage>>>,
+) -> Vec<HeadDamage> {
+    let of_layer = |layer: &usize| HeadDamage {
+        layer: *layer,
+        removed: damage.get(layer).cloned().unwrap_or_default(),
+    };
+    layers.iter().map(of_layer).collect()
+}
+
+/// Where bands are ablated, and how.
+struct Place {
+    layers: Range<usize>,
+    /// `None`: in all heads.
+    head: Option<usize>,
+    effect: Effect,
+}
+
+impl Place {
+    fn interventions(
+        &self,
+        config: &DecoderConfig,
+        index: usize,
+        bands: usize,
+    ) -> Vec<Intervention> {
+        let of_layer = |layer| Intervention {
+            layer,
+            heads: self.head.map(|head| vec![head]),
+            pairs: band(config.head_dim_of(config.layer(layer).1) / 2, index, bands),
+            effect: self.effect,
+        };
+        self.layers.clone().map(of_layer).collect()
     }
 }
 
+/// A text and random segments before a layer, nothing ablated so far.
+struct Start {
+    layer: usize,
+    text: Reading,
+    repeated: Reading,
+}
+
+impl Start {
+    fn new(subject: &Subject<'_>, sample: &Sample, plan: &AblationPlan<'_>) -> Self {
+        Self {
+            layer: 0,
+            text: subject.read(&sample.windows),
+            repeated: subject.read(plan.repeated),
+        }
+    }
+
+    fn advanced(self, subject: &Subject<'_>, layer: usize) -> Self {
+        Self {
+            layer,
+            text: subject.advanced(self.text, layer),
+            repeated: subject.advanced(self.repeated, layer),
+        }
+    }
+}
+
+/// Runs passes and counts them.
+struct Bench<'a> {
+    subject: &'a Subject<'a>,
+    plan: &'a AblationPlan<'a>,
+    workers: &'a Workers,
+    progress: &'a (dyn Fn(usize, usize) + Sync),
+    done: usize,
+    passes: usize,
+}
+
+impl Bench<'_> {
+    /// A pass with nothing ablated, from the first layer.
+    fn one(&mut self, start: &Start) -> Result<Measures, AnatomyError> {
+        let measured = self.run(start, vec![Vec::new()], None)?;
+        Ok(measured.into_iter().next().unwrap_or_else(Measures::none))
+    }
+
+    /// Damage of each band ablated at `place`.
+    fn bands(
+        &mut self,
+        start: &Start,
+        place: &Place,
+        baseline: &Measures,
+    ) -> Result<Vec<Damage>, AnatomyError> {
+        let config = self.subject.decoder().config();
+        let bands = self.plan.bands;
+        let passes = (0..bands).map(|index| place.interventions(config, index, bands));
+        let measured = self.run(start, passes.collect(), Some(baseline))?;
+        Ok(measured.iter().map(|m| m.minus(baseline)).collect())
+    }
+
+    fn run(
+        &mut self,
+        start: &Start,
+        passes: Vec<Vec<Intervention>>,
+        baseline: Option<&Measures>,
+    ) -> Result<Vec<Measures>, AnatomyError> {
+        self.done += passes.len();
+        let (subject, plan) = (self.subject, self.plan);
+        let results = self.workers.each(passes, |pass| {
+            measure(subject, plan, start, &pass, baseline)
+        });
+        (self.progress)(self.done, self.passes);
+        results.into_iter().collect()
+    }
+}
+
+/// A pass from `start` on. A head below it, where nothing is ablated, attends as in `baseline`.
 fn measure(
     subject: &Subject<'_>,
     plan: &AblationPlan<'_>,
+    start: &Start,
     interventions: &[Intervention],
+    baseline: Option<&Measures>,
 ) -> Result<Measures, AnatomyError> {
     let positions = subject.intervened(interventions)?;
-    let losses = subject.losses(&plan.sample.windows, &positions);
+    let losses = subject.losses(&start.text, &positions);
     let windows: Vec<f64> = losses.iter().map(|window| mean(window)).collect();
     let by_position = octaves(plan.sample.length())
         .into_iter()
@@ -227,14 +312,18 @@ fn measure(
     });
     let observer: Arc<dyn Observer> = probe.clone();
     let positions = subject.decoder().observed(&positions, &observer);
-    let repeated = subject.losses(plan.repeated, &positions);
+    let repeated = subject.losses(&start.repeated, &positions);
     let (weight, queries) = probe.sum.take();
     let second = |losses: &Vec<f32>| mean(&losses[losses.len() / 2 + 1..]);
+    let previous = match baseline {
+        Some(baseline) if plan.previous_head.0 < start.layer => baseline.previous,
+        _ => weight / f64::from(queries.max(1)),
+    };
     Ok(Measures {
         loss: windows.iter().sum::<f64>() / windows.len() as f64,
         by_position,
         second_copy: repeated.iter().map(second).sum::<f64>() / repeated.len() as f64,
-        previous: weight / f64::from(queries.max(1)),
+        previous,
         windows,
     })
 }

@@ -23,8 +23,10 @@ pub struct Budget {
     pub windows: usize,
     /// Windows of each other text.
     pub other_windows: usize,
-    /// Windows of the first text for ablations, each of which reads all of them.
+    /// Windows of the first text for the ablations of all layers, each of which reads all of them.
     pub ablation_windows: usize,
+    /// Windows for the ablations of single layers and heads, of which there are many more; at most as many.
+    pub layer_windows: usize,
     /// Bands of an ablation.
     pub bands: usize,
     /// Random segments, twice each.
@@ -37,8 +39,9 @@ pub struct Budget {
     pub layers: Vec<usize>,
 }
 
-/// Floating-point operations that the ablations of one page may take: a minute or a few on two cores.
-const ABLATION_FLOPS: f64 = 1.2e13;
+/// Floating-point operations that the ablations of all layers may take on one page, and those of single layers and
+/// heads: a minute or two each on two cores, more where two windows need more.
+const ABLATION_FLOPS: f64 = 1e13;
 
 impl Budget {
     /// What suits a decoder of shape `config` with windows of `length` tokens: bands of an eighth of the pairs,
@@ -52,13 +55,17 @@ impl Budget {
             .values()
             .map(|kind| config.head_dim_of(kind) / 2);
         let bands = pairs.min().unwrap_or(1).clamp(1, 8);
-        let passes = bands * (2 + 2 * layers + chosen.len() * config.num_attention_heads);
-        let per_window = 2.0 * parameters as f64 * length as f64 * passes as f64;
+        let affordable = |passes: usize| {
+            let per_window = 2.0 * parameters as f64 * length as f64 * passes as f64;
+            ((ABLATION_FLOPS / per_window) as usize).clamp(2, 16)
+        };
+        let of_one_layer = bands * (2 * layers + chosen.len() * config.num_attention_heads);
         Self {
             length,
             windows: 8,
             other_windows: 4,
-            ablation_windows: ((ABLATION_FLOPS / per_window) as usize).clamp(2, 16),
+            ablation_windows: affordable(2 * bands + 1),
+            layer_windows: affordable(of_one_layer + 1),
             bands,
             repeated: 2,
             segment: (length.saturating_sub(1) / 2).clamp(8, 64),
@@ -148,6 +155,7 @@ impl Anatomy {
         let previous = best(&heads, Kind::Previous, 1);
         let plan = AblationPlan {
             sample: &main.first(budget.ablation_windows),
+            layer_windows: budget.layer_windows,
             repeated: &repeated,
             bands: budget.bands,
             head_layers: &budget.layers,

@@ -607,12 +607,13 @@ fn ablation(anatomy: &Anatomy) -> Part {
         format!(
             "Beyond the paper: a long chunk may still be idle. Pairs are parted into {} bands, and one band at a time is either \
              removed from the logits or left unrotated, in the trained model, without training it again. The loss is that of \
-             {} windows of {} tokens of {}; without ablation it is {:.3} nats a token. A trained model expects what it was trained \
+             {} windows of {} tokens of {} (single layers and heads: {} windows); without ablation it is {:.3} nats a token. A trained model expects what it was trained \
              with: damage says that a band is used, not that a model trained without it would be worse.",
             ablation.bands,
             ablation.windows,
             ablation.length,
             ablation.text,
+            ablation.layer_windows,
             ablation.baseline.loss
         ),
     );

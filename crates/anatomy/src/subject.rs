@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use burn::tensor::{Device, Int, Tensor, TensorData};
-use decoder::{Decoder, Execution, Intervention, Observer, Positions};
+use decoder::{Decoder, Execution, Intervention, Observer, Positions, ResidualStream};
 
 use crate::AnatomyError;
 
@@ -59,18 +59,36 @@ impl<'a> Subject<'a> {
         Ok(self.decoder.intervened(&self.positions, interventions)?)
     }
 
-    /// Losses in nats of all tokens but the first of windows of equal length, window by window.
-    pub(crate) fn losses(&self, windows: &[Vec<u32>], positions: &Positions) -> Vec<Vec<f32>> {
-        let Some(length) = windows.first().map(|window| window.len() - 1) else {
-            return Vec::new();
-        };
-        let hidden = self
+    /// Windows of equal length before the first layer.
+    pub(crate) fn read(&self, windows: &[Vec<u32>]) -> Reading {
+        let length = windows.first().map_or(0, |window| window.len() - 1);
+        let inputs = self.tensor(windows, 0);
+        Reading {
+            stream: self.decoder.begin(inputs, &self.positions, self.execution),
+            targets: self.tensor(windows, 1).reshape([windows.len() * length]),
+            length,
+        }
+    }
+
+    /// `reading` before `layer`, with nothing changed on the way.
+    pub(crate) fn advanced(&self, reading: Reading, layer: usize) -> Reading {
+        let stream = reading.stream;
+        let stream = self
             .decoder
-            .hidden_states(self.tensor(windows, 0), positions, self.execution);
-        let targets = self.tensor(windows, 1).reshape([windows.len() * length]);
+            .advance(stream, layer, &self.positions, self.execution);
+        Reading { stream, ..reading }
+    }
+
+    /// Losses in nats of all tokens but the first of each window, through the layers from where `reading` is.
+    pub(crate) fn losses(&self, reading: &Reading, positions: &Positions) -> Vec<Vec<f32>> {
+        let Reading {
+            stream,
+            targets,
+            length,
+        } = reading.clone();
+        let hidden = self.decoder.finish(stream, positions, self.execution);
         let losses = self.decoder.token_losses(hidden, targets, self.execution);
-        let losses: Vec<f32> = losses.into_data().iter::<f32>().collect();
-        losses.chunks(length).map(<[f32]>::to_vec).collect()
+        values(losses).chunks(length).map(<[f32]>::to_vec).collect()
     }
 
     /// `[B, T]`: the windows without their last token, from token `first` on.
@@ -83,6 +101,16 @@ impl<'a> Subject<'a> {
             .collect::<Vec<i32>>();
         Tensor::from_data(TensorData::new(ids, [windows.len(), length]), &self.device)
     }
+}
+
+/// Windows on their way through the layers, and what should follow each token.
+#[derive(Clone)]
+pub(crate) struct Reading {
+    stream: ResidualStream,
+    /// `[N]`.
+    targets: Tensor<1, Int>,
+    /// Tokens of a window that are read.
+    length: usize,
 }
 
 /// Values of a tensor on the host, row-major.

@@ -38,6 +38,7 @@ pub use parameters::{
     LoadError, NamedTensor, ParameterMapper, ParameterVisitor, for_each_parameter, load_parameters,
     map_parameters, named_tensors,
 };
+pub use pass::ResidualStream;
 pub use positions::Positions;
 pub use precision::Precision;
 pub use presets::{PRESETS, Preset, preset};

@@ -17,7 +17,7 @@ use crate::execution::{Execution, Kernels};
 use crate::init::{Initializer, Values};
 use crate::intervention::{Intervention, InterventionError};
 use crate::observation::Observer;
-use crate::pass::Carried;
+use crate::pass::{Carried, ResidualStream};
 use crate::per_layer::PerLayerEmbedding;
 use crate::positions::Positions;
 use crate::precision::Precision;
@@ -155,18 +155,77 @@ impl Decoder {
         positions: &Positions,
         execution: Execution,
     ) -> Tensor<2> {
+        self.finish(
+            self.begin(tokens, positions, execution),
+            positions,
+            execution,
+        )
+    }
+
+    /// The residual stream of `tokens` `[B, T]` before the first layer.
+    ///
+    /// # Panics
+    /// If the sequences are longer than `positions`.
+    pub fn begin(
+        &self,
+        tokens: Tensor<2, Int>,
+        positions: &Positions,
+        execution: Execution,
+    ) -> ResidualStream {
         let [batch, length] = tokens.dims();
         assert!(
             length <= positions.length(),
             "a sequence of {length} tokens needs positions beyond {}",
             positions.length()
         );
-        let mut x = self.embed(tokens.clone(), positions, execution); // [N, C]
-        let mut carried = self.carried(tokens, &x, execution);
-        for layer in 0..self.num_layers() {
-            x = self.block(layer, x, batch, positions, &mut carried, execution);
+        let x = self.embed(tokens.clone(), positions, execution); // [N, C]
+        let carried = self.carried(tokens, &x, execution);
+        ResidualStream {
+            x,
+            batch,
+            layer: 0,
+            carried,
         }
-        self.final_norm(x, execution)
+    }
+
+    /// `stream` before `layer`, through the blocks that lie between; it does not go back.
+    ///
+    /// # Panics
+    /// If there is no such layer and `layer` is not their number.
+    #[must_use]
+    pub fn advance(
+        &self,
+        stream: ResidualStream,
+        layer: usize,
+        positions: &Positions,
+        execution: Execution,
+    ) -> ResidualStream {
+        let ResidualStream {
+            mut x,
+            batch,
+            layer: next,
+            mut carried,
+        } = stream;
+        for between in next..layer {
+            x = self.block(between, x, batch, positions, &mut carried, execution);
+        }
+        ResidualStream {
+            x,
+            batch,
+            layer: layer.max(next),
+            carried,
+        }
+    }
+
+    /// Final hidden states `[B*T, C]` of `stream`, through all blocks that are left.
+    pub fn finish(
+        &self,
+        stream: ResidualStream,
+        positions: &Positions,
+        execution: Execution,
+    ) -> Tensor<2> {
+        let stream = self.advance(stream, self.num_layers(), positions, execution);
+        self.final_norm(stream.x, execution)
     }
 
     /// What blocks hand each other, at the start of a pass over `tokens` `[B, T]` with `embedded` `[N, C]`.

@@ -162,9 +162,12 @@ pub struct AnatomyArguments {
     /// Windows of the first text for norms and heads
     #[arg(long)]
     pub windows: Option<NonZeroUsize>,
-    /// Windows of the first text for ablations; by the model's size without it
+    /// Windows of the first text for ablations of all layers at once; by the model's size without it
     #[arg(long)]
     pub ablation_windows: Option<NonZeroUsize>,
+    /// Of these, windows for ablations of single layers and heads; by the model's size without it
+    #[arg(long)]
+    pub layer_windows: Option<NonZeroUsize>,
     /// Layers to look at head by head, counted from 0, for example --layers 0,3; first, middle and last without it
     #[arg(long, value_delimiter = ',', value_name = "LAYERS")]
     pub layers: Vec<usize>,
@@ -199,6 +202,7 @@ impl AnatomyArguments {
                 length: self.length.map(|length| length as usize),
                 windows: self.windows.map(NonZeroUsize::get),
                 ablation_windows: self.ablation_windows.map(NonZeroUsize::get),
+                layer_windows: self.layer_windows.map(NonZeroUsize::get),
                 layers: self.layers,
             }),
             (None, None) => unreachable!("clap asks for a model"),

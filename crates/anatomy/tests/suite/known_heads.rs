@@ -173,6 +173,7 @@ fn a_previous_token_head_loses_most_with_the_highest_frequencies() {
     let sample = sample();
     let plan = AblationPlan {
         sample: &sample,
+        layer_windows: 2,
         repeated: &repeated,
         bands: 4,
         head_layers: &[0],

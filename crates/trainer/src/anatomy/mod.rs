@@ -39,6 +39,8 @@ pub struct Request {
     pub windows: Option<usize>,
     /// Windows of the first text for ablations.
     pub ablation_windows: Option<usize>,
+    /// Of these, windows for the ablations of single layers and heads.
+    pub layer_windows: Option<usize>,
     /// Layers looked at head by head, 0-based.
     pub layers: Vec<usize>,
 }
@@ -113,6 +115,7 @@ fn budget(request: &Request, model: &Model) -> Budget {
     let mut budget = Budget::new(config, length, model.parameters);
     budget.windows = request.windows.unwrap_or(budget.windows);
     budget.ablation_windows = request.ablation_windows.unwrap_or(budget.ablation_windows);
+    budget.layer_windows = request.layer_windows.unwrap_or(budget.layer_windows);
     if !request.layers.is_empty() {
         budget.layers.clone_from(&request.layers);
     }

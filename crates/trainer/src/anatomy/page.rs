@@ -37,7 +37,7 @@ fn method(found: &Anatomy) -> Section {
     let rotation = found.frequency_use.iter().map(|u| u.rotation_error);
     Section::new("How this was measured").prose(format!(
         "Norms and heads: {} windows of {} tokens of the first text, each after `<bos>`; other texts: up to {} windows. \
-         Ablations: {} windows, bands of 1/{} of a head's pairs. Random segments: {} of {} tokens, each twice. All in f32. \
+         Ablations: {} windows, of single layers and heads {}, bands of 1/{} of a head's pairs. Random segments: {} of {} tokens, each twice. All in f32. \
          Norms before and after rotation differ by at most {:.1e} of themselves.\n\n\
          Heads and layers are counted from 0. A single model on a few texts: what differs from another model may be the luck \
          of a seed. `docs/anatomy.md` defines every measure.",
@@ -45,6 +45,7 @@ fn method(found: &Anatomy) -> Section {
         budget.length,
         budget.other_windows,
         found.ablation.windows,
+        found.ablation.layer_windows,
         budget.bands,
         budget.repeated,
         budget.segment,

@@ -64,12 +64,13 @@ VULKAN_TESTS := -- vulkan --ignored --test-threads=1
 # wgpu 30 has a race that can leave it waiting for ever (docs/decisions.md).
 VULKAN_LIMIT := timeout --kill-after=5 900
 .PHONY: test-vulkan
-test-vulkan: ## GPU kernels, decoder and training against the CPU, on a software Vulkan (mesa-vulkan-drivers)
+test-vulkan: ## GPU kernels, decoder, training and anatomy against the CPU, on a software Vulkan (mesa-vulkan-drivers)
 	$(CARGO) test -p gpu_kernels --test kernels $(VULKAN) -- --ignored --test-threads=1
 	$(VULKAN_LIMIT) $(CARGO) test -p decoder --test suite $(VULKAN) $(VULKAN_TESTS)
 	$(VULKAN_LIMIT) $(CARGO) test -p decoder --features fusion --test suite $(VULKAN) $(VULKAN_TESTS)
 	$(CARGO) build -p trainer --no-default-features $(VULKAN)
 	TRAINER=$(TARGET_DIR)/check-vulkan/unoptimised/trainer STEPS=20 scripts/gpu_parity.sh wgpu:cpu
+	TRAINER=$(TARGET_DIR)/check-vulkan/unoptimised/trainer scripts/anatomy_parity.sh wgpu:cpu
 
 .PHONY: test-slurm
 test-slurm: ## A sweep through a real SLURM of this machine alone, with a killed task, against a local one

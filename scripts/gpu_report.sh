@@ -27,7 +27,7 @@ print(json.dumps(tomllib.load(open("benchmarks/shapes.toml", "rb"))["models"][sy
 parity() {
     # The CPU side computes in f32; so does the GPU here. Then once as training really runs, where only a rough
     # agreement can be asked for.
-    scripts/gpu_parity.sh cuda && PRECISION=bf16 TOLERANCE=2e-2 scripts/gpu_parity.sh cuda
+    scripts/gpu_parity.sh cuda && scripts/anatomy_parity.sh cuda && PRECISION=bf16 TOLERANCE=2e-2 scripts/gpu_parity.sh cuda
 }
 speed() {
     "$python" benchmarks/run.py --device cuda --ours "$speed" --python "$python" --rounds "$rounds" --results "$out"

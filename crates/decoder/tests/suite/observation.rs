@@ -341,3 +341,32 @@ fn what_is_not_there_is_refused() {
     });
     assert_eq!(heads, InterventionError::IdentityOfHeads);
 }
+
+#[test]
+fn a_pass_goes_on_from_any_layer_bit_for_bit() {
+    let decoder = decoder(everything());
+    let positions = base(&decoder);
+    let inputs = to_device(&tokens(2, LENGTH), &decoder.device());
+    let layer = 2;
+    let ablated: Vec<_> = all_layers(&decoder, Effect::Remove);
+    let ablated = decoder
+        .intervened(&positions, &ablated[layer..=layer])
+        .expect("valid");
+    for execution in [plain(usize::MAX), fused()] {
+        let bits = |hidden: Tensor<2>| -> Vec<u32> {
+            let values = hidden.into_data();
+            values.iter::<f32>().map(f32::to_bits).collect()
+        };
+        let whole = |positions: &Positions| {
+            bits(decoder.hidden_states(inputs.clone(), positions, execution))
+        };
+        let start = decoder.begin(inputs.clone(), &positions, execution);
+        let start = decoder.advance(start, layer, &positions, execution);
+        assert_eq!(start.layer(), layer);
+        for positions in [&ablated, &positions] {
+            let from_there = decoder.finish(start.clone(), positions, execution);
+            assert_eq!(bits(from_there), whole(positions));
+        }
+        assert_ne!(whole(&ablated), whole(&positions));
+    }
+}

@@ -68,9 +68,13 @@ test-vulkan: ## GPU kernels, decoder, training and anatomy against the CPU, on a
 	$(CARGO) test -p gpu_kernels --test kernels $(VULKAN) -- --ignored --test-threads=1
 	$(VULKAN_LIMIT) $(CARGO) test -p decoder --test suite $(VULKAN) $(VULKAN_TESTS)
 	$(VULKAN_LIMIT) $(CARGO) test -p decoder --features fusion --test suite $(VULKAN) $(VULKAN_TESTS)
-	$(CARGO) build -p trainer --no-default-features $(VULKAN)
+	$(CARGO) build -p trainer --no-default-features --features wgpu $(VULKAN)
 	TRAINER=$(TARGET_DIR)/check-vulkan/unoptimised/trainer STEPS=20 scripts/gpu_parity.sh wgpu:cpu
 	TRAINER=$(TARGET_DIR)/check-vulkan/unoptimised/trainer scripts/anatomy_parity.sh wgpu:cpu
+
+.PHONY: mutate-kernels
+mutate-kernels: ## Break one GPU kernel after the other: does the check before training see it? (half an hour)
+	scripts/mutate_kernels.py $(TARGET_DIR)/mutants --target-dir $(TARGET_DIR)/check-vulkan
 
 .PHONY: test-slurm
 test-slurm: ## A sweep through a real SLURM of this machine alone, with a killed task, against a local one

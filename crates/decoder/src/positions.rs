@@ -120,7 +120,7 @@ impl Positions {
 }
 
 /// Cosines and sines of positions `0..length`, each `[1, T, 1, D/2]`; `None` for the identity rotation.
-fn rotary_tables(
+pub(crate) fn rotary_tables(
     spectrum: &Spectrum,
     length: usize,
     device: &Device,

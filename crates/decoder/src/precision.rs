@@ -17,6 +17,14 @@ pub enum Precision {
 }
 
 impl Precision {
+    /// As configs write it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::F32 => "f32",
+            Self::Bf16 => "bf16",
+        }
+    }
+
     /// Whether `device` can multiply matrices in this format natively.
     pub fn is_supported_by(self, device: &Device) -> bool {
         match self {

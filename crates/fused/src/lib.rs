@@ -9,17 +9,21 @@
 //! together, and the functions below wrap them for tensors.
 
 mod autodiff;
+mod collectives;
 mod cube;
 mod cube_attention;
 mod flex;
 pub mod ops;
 pub mod profile;
 mod tensors;
+mod tf32;
 mod threads;
 
+pub use collectives::reduces_natively;
 pub use ops::{AdamW, Attention, Head, Norm};
 pub use tensors::{
     adamw, attention, embedding, geglu, has_attention, is_supported_by, linear, loss,
     multiplies_bf16, normalize, rms_norm, rotate, sum_of_squares, token_losses,
 };
+pub use tf32::{attention_rounds_f32, decline_tf32};
 pub use threads::Workers;

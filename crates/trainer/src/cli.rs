@@ -7,6 +7,7 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
+use decoder::Precision;
 use experiment::DeviceRequest;
 use positional::{AttentionShape, EncodingConfig};
 
@@ -111,6 +112,8 @@ pub enum Command {
     },
     /// Time training steps, or forward passes, on synthetic tokens; prints one line of JSON
     Speed(SpeedArguments),
+    /// Compare a device's kernels with the CPU's, in the shapes and the number format of a training step
+    CheckKernels(CheckKernelsArguments),
     /// Compare finished runs: which encoding is better at which context length, by how much, and how sure
     Compare {
         /// Folders of sweeps or of single runs
@@ -349,6 +352,51 @@ pub struct SpeedArguments {
     /// Time each operation of the CPU's kernels too
     #[arg(long)]
     pub profile: bool,
+    /// Take the fastest kernels without the check that comes before training
+    #[arg(long)]
+    pub unchecked: bool,
+}
+
+impl SpeedArguments {
+    /// The format of the matrix products.
+    pub fn precision(&self) -> Precision {
+        precision(&self.dtype)
+    }
+}
+
+/// Which kernels to check: those of a training step of this shape.
+#[derive(Args, Debug)]
+pub struct CheckKernelsArguments {
+    /// The fields of a resolved config's [model] as JSON
+    #[arg(long)]
+    pub shape: PathBuf,
+    /// Sequences of a forward pass
+    #[arg(long, default_value_t = 8)]
+    pub batch: usize,
+    /// Tokens per sequence
+    #[arg(long, default_value_t = 512)]
+    pub length: usize,
+    /// Device: auto, cpu, wgpu[:N], wgpu:cpu (software rasterizer), cuda[:N]
+    #[arg(long, default_value = "auto")]
+    pub device: DeviceRequest,
+    /// Format of the matrix products and of attention
+    #[arg(long, default_value = "f32", value_parser = ["f32", "bf16"])]
+    pub dtype: String,
+}
+
+impl CheckKernelsArguments {
+    /// The format of the matrix products and of attention.
+    pub fn precision(&self) -> Precision {
+        precision(&self.dtype)
+    }
+}
+
+/// What `--dtype` says; the argument parser lets nothing else through.
+fn precision(dtype: &str) -> Precision {
+    match dtype {
+        "bf16" => Precision::Bf16,
+        _ => Precision::F32,
+    }
 }
 
 impl TrainArguments {

@@ -1,11 +1,14 @@
 //! Which device a run uses, and why.
 
-use burn::tensor::{Device, DeviceKind, DeviceType};
-use decoder::{Execution, Kernels, Precision, fused_attention_is_right};
+use burn::tensor::Device;
+#[cfg(feature = "wgpu")]
+use burn::tensor::DeviceKind;
+#[cfg(any(feature = "cuda", feature = "wgpu"))]
+use burn::tensor::DeviceType;
 use experiment::{Adapter, DeviceRequest};
 use thiserror::Error;
 
-use crate::{provenance, screen};
+use crate::provenance;
 
 /// A device with the words that describe the choice.
 pub struct Selected {
@@ -32,11 +35,14 @@ pub struct DeviceError {
 /// Finds the requested device.
 ///
 /// `auto` takes CUDA if compiled in and present, else a real GPU through wgpu, else the CPU; a
-/// software rasterizer only when asked for by name (`wgpu:cpu`).
+/// software rasterizer only when asked for by name (`wgpu:cpu`). From here on products of f32 matrices are
+/// not rounded to TF32.
 ///
 /// # Errors
 /// If the device is not compiled in or not there.
 pub fn select(request: &DeviceRequest) -> Result<Selected, DeviceError> {
+    // Evaluation, and training in f32, promise f32.
+    fused::decline_tf32();
     match request {
         DeviceRequest::Auto => Ok(automatic()),
         DeviceRequest::Cpu => Ok(cpu("asked for")),
@@ -67,7 +73,27 @@ fn threads() -> usize {
     rayon::current_num_threads()
 }
 
+/// The answer to a request for a kind of device that this binary has no code for.
+#[cfg(not(all(feature = "cuda", feature = "wgpu")))]
+fn not_built_in(what: &str, feature: &str) -> DeviceError {
+    DeviceError {
+        message: format!("this binary was built without {what}"),
+        help: format!("build with `--features {feature}` (docs/gpu.md), or use `--device cpu`"),
+    }
+}
+
+#[cfg(not(feature = "wgpu"))]
+fn wgpu(_indices: &[usize], _reason: &str) -> Result<Selected, DeviceError> {
+    Err(not_built_in("wgpu", "wgpu"))
+}
+
+#[cfg(not(feature = "wgpu"))]
+fn software() -> Result<Selected, DeviceError> {
+    Err(not_built_in("wgpu", "wgpu"))
+}
+
 /// Real GPUs that wgpu reaches. A software rasterizer has no physical card behind it.
+#[cfg(feature = "wgpu")]
 fn wgpu_gpus() -> Vec<Device> {
     Device::enumerate(DeviceType::Wgpu)
         .into_vec()
@@ -77,6 +103,7 @@ fn wgpu_gpus() -> Vec<Device> {
         .collect()
 }
 
+#[cfg(feature = "wgpu")]
 fn wgpu(indices: &[usize], reason: &str) -> Result<Selected, DeviceError> {
     let found = wgpu_gpus();
     let devices = chosen(&found, indices).map_err(|index| DeviceError {
@@ -88,11 +115,13 @@ fn wgpu(indices: &[usize], reason: &str) -> Result<Selected, DeviceError> {
 }
 
 /// The devices of `indices`, or the first index that `found` does not have.
+#[cfg(any(feature = "cuda", feature = "wgpu"))]
 fn chosen(found: &[Device], indices: &[usize]) -> Result<Vec<Device>, usize> {
     let of_index = |index: &usize| found.get(*index).cloned().ok_or(*index);
     indices.iter().map(of_index).collect()
 }
 
+#[cfg(feature = "wgpu")]
 fn software() -> Result<Selected, DeviceError> {
     let device = Device::wgpu(DeviceKind::Cpu);
     let found = Device::enumerate(DeviceType::Wgpu)
@@ -114,6 +143,10 @@ fn software() -> Result<Selected, DeviceError> {
 
 #[cfg(feature = "cuda")]
 fn cuda(indices: &[usize], reason: &str) -> Result<Selected, DeviceError> {
+    #[cfg(target_os = "linux")]
+    if indices.len() > 1 {
+        crate::nccl::make_findable();
+    }
     let found = Device::enumerate(DeviceType::Cuda).into_vec();
     let devices = chosen(&found, indices).map_err(|index| DeviceError {
         message: format!("there is no CUDA device {index}: {} found", found.len()),
@@ -124,14 +157,10 @@ fn cuda(indices: &[usize], reason: &str) -> Result<Selected, DeviceError> {
 
 #[cfg(not(feature = "cuda"))]
 fn cuda(_indices: &[usize], _reason: &str) -> Result<Selected, DeviceError> {
-    Err(DeviceError {
-        message: "this binary was built without CUDA".to_owned(),
-        help:
-            "build with `--features cuda` (docs/gpu.md), or use `--device wgpu` or `--device cpu`"
-                .to_owned(),
-    })
+    Err(not_built_in("CUDA", "cuda"))
 }
 
+#[cfg(any(feature = "cuda", feature = "wgpu"))]
 fn described(devices: Vec<Device>, kind: &str, indices: &[usize], reason: &str) -> Selected {
     let names: Vec<String> = indices
         .iter()
@@ -151,6 +180,7 @@ fn described(devices: Vec<Device>, kind: &str, indices: &[usize], reason: &str) 
     }
 }
 
+#[cfg(any(feature = "cuda", feature = "wgpu"))]
 fn named(device: &Device) -> String {
     let identity = device.identity();
     identity.map_or_else(|| "unnamed".to_owned(), |identity| identity.name)
@@ -176,22 +206,21 @@ impl Selected {
         }
     }
 
-    /// The fastest way to train, for sequences of `length` tokens. Where the fused attention computes something
-    /// else than it should, it is written out, and the screen is told.
-    pub fn fastest(&self, precision: Precision, length: usize) -> Execution {
-        let kernels = Kernels::best(self.device());
-        let fused_attention = kernels == Kernels::Fused && fused_attention_is_right(self.device());
-        if !fused_attention {
-            screen::note(format_args!(
-                "the fused attention gives wrong gradients on this device: training with attention written out"
-            ));
+    /// How gradients of several devices are summed, for the screen; `None` for one device. A warning where the
+    /// devices have no collective operations between them.
+    pub fn transport(&self) -> Option<&'static str> {
+        if self.devices.len() == 1 {
+            return None;
         }
-        Execution {
-            precision,
-            kernels,
-            fused_attention,
-            query_chunk: length,
-        }
+        let native = fused::reduces_natively(&self.devices);
+        #[cfg(all(feature = "cuda", target_os = "linux"))]
+        crate::nccl::forget_link();
+        Some(if native {
+            "gradients are summed by the devices' collective operations (NCCL on CUDA)"
+        } else {
+            "WARNING: gradients are summed by copies through the first device, which is slow: no NCCL is found \
+             (libnccl.so or libnccl.so.2, for example of `pip install nvidia-nccl-cu13`, in LD_LIBRARY_PATH)"
+        })
     }
 
     /// Threads that may work on separate micro-batches and windows. One for each GPU: it is busy with one,
@@ -206,8 +235,13 @@ impl Selected {
 
     /// One line for the screen.
     pub fn line(&self) -> String {
+        let f32 = if self.is_cpu() {
+            ""
+        } else {
+            "; f32 is not rounded to TF32"
+        };
         format!(
-            "device {} ({}): {}",
+            "device {} ({}): {}{f32}",
             self.name, self.description, self.reason
         )
     }

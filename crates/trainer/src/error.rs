@@ -111,6 +111,17 @@ pub enum TrainerError {
         /// Layer kind.
         kind: String,
     },
+    /// Kernels of a device that compute something else than the CPU's.
+    #[error("{count} of {of} results of this device's kernels are wrong")]
+    #[diagnostic(help(
+        "training leaves wrong kernels out by itself; `train.kernels = \"plain\"` leaves out all of them"
+    ))]
+    WrongKernels {
+        /// How many are wrong.
+        count: usize,
+        /// Of how many.
+        of: usize,
+    },
     /// The loss or the gradient is not finite.
     #[error("step {step}: the {what} is {value}; {kept}")]
     #[diagnostic(help(
@@ -196,6 +207,7 @@ impl TrainerError {
             | Self::NoCheckpoint(_)
             | Self::RunsFailed { .. }
             | Self::Refuted(_)
+            | Self::WrongKernels { .. }
             | Self::Scheduler { .. }
             | Self::Diverged { .. } => 1,
         }

@@ -13,11 +13,14 @@ mod error;
 mod examples;
 mod exported;
 mod imported;
+mod kernels;
 mod learner;
 mod logging;
 mod measurement;
 mod metrics;
 mod monitor;
+#[cfg(all(feature = "cuda", target_os = "linux"))]
+mod nccl;
 mod optimizer;
 mod plan;
 mod progress;
@@ -99,6 +102,7 @@ fn dispatch(cli: Cli) -> Result<(), TrainerError> {
         }) => imported::write_logits(&model, &tokens, &out, &device),
         Some(Command::Export { run, out }) => exported::export(&run, &out),
         Some(Command::Speed(arguments)) => speed::measure(&arguments),
+        Some(Command::CheckKernels(arguments)) => kernels::check(&arguments),
         Some(Command::Compare {
             runs,
             baseline,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
-use decoder::{Activations, Decoder, Execution, Kernels, StepShape};
+use decoder::{Activations, Decoder, Execution, Kernels, StepShape, Workload};
 use experiment::{ActivationCheckpointing, DeviceRequest, Experiment, Loaded, Sources};
 use fused::Workers;
 use indicatif::{ProgressBar, ProgressStyle};
@@ -19,7 +19,7 @@ use crate::measurement::{Measured, Measurement};
 use crate::monitor::View;
 use crate::run_directory::{RunDirectory, RunRecord, Status};
 use crate::training::{Outcome, Setting, Training, check_spectra};
-use crate::{logging, plan, provenance, screen};
+use crate::{kernels, logging, plan, provenance, screen};
 
 /// What the command line asks of a run.
 #[derive(Clone, Debug)]
@@ -74,6 +74,9 @@ pub fn train(request: &Request) -> Result<(), TrainerError> {
         .into_owned();
     let selected = select_device(&experiment.run.device, &sources)?;
     screen::say(selected.line());
+    if let Some(transport) = selected.transport() {
+        screen::note(transport);
+    }
     check_devices(&experiment, &selected, &sources)?;
     let execution = execution(&experiment, &selected, &sources)?;
     let data = open_data(&experiment, &sources)?;
@@ -281,7 +284,15 @@ fn execution(
     };
     let length = experiment.train.context_length;
     Ok(match experiment.train.kernels {
-        AskedKernels::Fused => selected.fastest(precision, length),
+        AskedKernels::Fused => kernels::fastest(
+            selected.device(),
+            &Workload {
+                config: &experiment.model,
+                batch: experiment.train.micro_batch_size,
+                length,
+                precision,
+            },
+        ),
         AskedKernels::Plain => Execution {
             precision,
             kernels: Kernels::Plain,

@@ -10,9 +10,7 @@ use std::time::Instant;
 use burn::module::Module;
 use burn::tensor::{Int, Tensor, TensorData};
 use corpus::Batch;
-use decoder::{
-    Activations, Decoder, DecoderConfig, Execution, Kernels, Precision, load_parameters,
-};
+use decoder::{Activations, Decoder, DecoderConfig, Execution, Kernels, Workload, load_parameters};
 use experiment::TrainConfig;
 use fused::Workers;
 use serde::Serialize;
@@ -23,8 +21,7 @@ use crate::device::{self, Selected};
 use crate::error::TrainerError;
 use crate::learner::{Computation, Learner};
 use crate::optimizer::Optimizer;
-use crate::provenance;
-use crate::screen;
+use crate::{kernels, provenance, screen};
 
 /// The line that is printed.
 #[derive(Serialize)]
@@ -77,8 +74,8 @@ pub fn measure(arguments: &SpeedArguments) -> Result<(), TrainerError> {
     let began = Instant::now();
     let threads = set_threads(arguments.threads);
     let selected = device::select(&arguments.device)?;
-    let config = read_shape(arguments)?;
-    let execution = execution(arguments, &selected);
+    let config = kernels::read_shape(&arguments.shape)?;
+    let execution = execution(arguments, &config, &selected);
     let mut tokens = SyntheticTokens::new(config.vocab_size);
     let mut step = prepare(arguments, &config, &selected, execution, threads)?;
     let mut report = Report {
@@ -91,10 +88,7 @@ pub fn measure(arguments: &SpeedArguments) -> Result<(), TrainerError> {
         },
         threads,
         device: selected.name.clone(),
-        dtype: match execution.precision {
-            Precision::F32 => "f32",
-            Precision::Bf16 => "bf16",
-        },
+        dtype: execution.precision.name(),
         kernels: format!("{:?}", execution.kernels),
         fused_attention: execution.fused_attention,
         parameters: config.num_parameters(),
@@ -259,20 +253,17 @@ fn set_threads(threads: Option<usize>) -> usize {
     rayon::current_num_threads()
 }
 
-fn read_shape(arguments: &SpeedArguments) -> Result<DecoderConfig, TrainerError> {
-    let path = &arguments.shape;
-    let text = fs::read_to_string(path).map_err(TrainerError::io(path))?;
-    serde_json::from_str(&text).map_err(|error| bad_input(arguments, error))
-}
-
-fn execution(arguments: &SpeedArguments, selected: &Selected) -> Execution {
-    let precision = match arguments.dtype.as_str() {
-        "bf16" => Precision::Bf16,
-        _ => Precision::F32,
-    };
+fn execution(arguments: &SpeedArguments, config: &DecoderConfig, selected: &Selected) -> Execution {
+    let precision = arguments.precision();
     let device = selected.device();
     // Scores of a chunk where attention is written out: a few hundred MiB.
     let chunk = 1024.min(arguments.length);
+    let workload = Workload {
+        config,
+        batch: arguments.batch,
+        length: arguments.length,
+        precision,
+    };
     match (arguments.plain, arguments.evaluate) {
         (true, _) => Execution {
             precision,
@@ -281,7 +272,8 @@ fn execution(arguments: &SpeedArguments, selected: &Selected) -> Execution {
             query_chunk: chunk,
         },
         (false, true) => Execution::exact(device, chunk),
-        (false, false) => selected.fastest(precision, arguments.length),
+        (false, false) if arguments.unchecked => kernels::unchecked(device, &workload),
+        (false, false) => kernels::fastest(device, &workload),
     }
 }
 

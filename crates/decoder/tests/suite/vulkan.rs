@@ -5,8 +5,8 @@
 
 use burn::tensor::{Device, DeviceKind, DeviceType};
 use decoder::{
-    Decoder, DecoderConfig, Execution, Kernels, LayerKind, fused_attention_is_right,
-    load_parameters, named_tensors,
+    Decoder, DecoderConfig, Execution, KernelCheck, Kernels, LayerKind, Precision, Workload,
+    check_attention, check_operations, load_parameters, named_tensors,
 };
 use positional::EncodingConfig;
 
@@ -73,23 +73,52 @@ fn vulkan_forward_and_gradients_of_our_kernels() {
     assert_agrees(&everything(), execution);
 }
 
+/// Grouped heads, a window and norms of queries, keys and values, 2 x 96 tokens: more than one tile.
+fn checked(config: &DecoderConfig) -> Workload<'_> {
+    Workload {
+        config,
+        batch: 2,
+        length: 96,
+        precision: Precision::F32,
+    }
+}
+
+fn local_and_global() -> DecoderConfig {
+    let encoding = EncodingConfig::new("prope");
+    let mut config = small(encoding.clone());
+    (config.head_dim, config.qk_norm, config.v_norm) = (16, true, true);
+    config.pattern = ["local", "global"].map(str::to_owned).to_vec();
+    let local = LayerKind::local(40, encoding);
+    config.layers.insert("local".to_owned(), local);
+    config
+}
+
+#[test]
+#[ignore = "takes minutes on a software rasterizer: make test-vulkan"]
+fn vulkan_every_operation_passes_the_check_before_training() {
+    let config = local_and_global();
+    let checks = check_operations(&device(), &checked(&config));
+    assert!(checks.len() > 15, "{checks:?}");
+    let wrong: Vec<_> = checks.iter().filter(|check| !check.passed()).collect();
+    assert!(wrong.is_empty(), "{wrong:?}");
+}
+
 /// Where the fused attention is right, a decoder on it is, sliding windows included; where it is wrong, we know.
 #[test]
 #[ignore = "takes minutes on a software rasterizer: make test-vulkan"]
 fn vulkan_fused_attention_is_right_or_known_to_be_wrong() {
-    let device = device();
-    if fused_attention_is_right(&device) {
-        let encoding = EncodingConfig::new("prope");
-        let mut config = small(encoding.clone());
-        assert_agrees(&config, fused());
-        config.pattern = ["local", "global"].map(str::to_owned).to_vec();
-        config
-            .layers
-            .insert("local".to_owned(), LayerKind::local(5, encoding));
+    let config = local_and_global();
+    let checks = check_attention(&device(), &checked(&config));
+    // Two kinds of layers, the first and the last key-value head, four results.
+    assert_eq!(checks.len(), 16, "{checks:?}");
+    if checks.iter().all(KernelCheck::passed) {
         assert_agrees(&config, fused());
         assert_agrees(&everything(), fused());
     } else {
-        println!("the fused attention gives wrong gradients here; the trainer does not use it");
+        for check in checks.iter().filter(|check| !check.passed()) {
+            println!("{check}");
+        }
+        println!("the fused attention is wrong here; the trainer does not use it");
     }
 }
 

@@ -72,6 +72,11 @@ test-vulkan: ## GPU kernels, decoder, training and anatomy against the CPU, on a
 	TRAINER=$(TARGET_DIR)/check-vulkan/unoptimised/trainer STEPS=20 scripts/gpu_parity.sh wgpu:cpu
 	TRAINER=$(TARGET_DIR)/check-vulkan/unoptimised/trainer scripts/anatomy_parity.sh wgpu:cpu
 
+.PHONY: rehearse-gpu
+rehearse-gpu: ## Every step of scripts/gpu_report.sh on the CPU, small (with PyTorch if PYTHON has it)
+	$(CARGO) build -p trainer
+	TRAINER=$(TARGET_DIR)/debug/trainer scripts/gpu_report.sh --rehearse $(TARGET_DIR)/gpu-rehearsal
+
 .PHONY: mutate-kernels
 mutate-kernels: ## Break one GPU kernel after the other: does the check before training see it? (half an hour)
 	scripts/mutate_kernels.py $(TARGET_DIR)/mutants --target-dir $(TARGET_DIR)/check-vulkan

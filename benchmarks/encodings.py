@@ -19,7 +19,7 @@ from typing import Any
 
 from comparison import Line, tokens_per_second
 from host import Host
-from run import HERE, append, result, stamp
+from run import HERE, append, in_words, result, stamp
 
 # As under `[model.layers.global]` of a config.
 ENCODINGS: dict[str, dict[str, Any]] = {
@@ -46,6 +46,7 @@ def main() -> int:
                 rounds[name].append(line)
                 about = {"encoding": name, "model": options.model, "round": index, "load_before": load}
                 append(raw, {**stamp(host), **about, **line})
+                print(f"{name}, round {index}: {in_words(line)}", file=sys.stderr, flush=True)
     print(table(rounds))
     return 0
 
@@ -54,12 +55,13 @@ def parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--ours", required=True, help="command of our side, without the arguments of a case")
     parser.add_argument("--encoding", nargs="+", choices=list(ENCODINGS), default=list(ENCODINGS))
-    parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
+    parser.add_argument("--device", default="cpu", help="as `trainer --device`; default: cpu")
     parser.add_argument("--dtype", choices=["f32", "bf16"], default="f32")
     parser.add_argument("--model", default="small")
     parser.add_argument("--length", type=int, default=512)
     parser.add_argument("--batch", type=int, default=8)
     parser.add_argument("--steps", type=int, default=10)
+    parser.add_argument("--warmup", type=int, default=3)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--results", type=Path, default=HERE / "results")
     return parser.parse_args()
@@ -80,7 +82,7 @@ def command(options: argparse.Namespace, shape: Path) -> list[str]:
         "batch": options.batch,
         "length": options.length,
         "steps": options.steps,
-        "warmup": 3,
+        "warmup": options.warmup,
         "device": options.device,
         "dtype": options.dtype,
     }

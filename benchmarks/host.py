@@ -37,7 +37,7 @@ class Host:
 
     def kind(self, device: str) -> str:
         """A name for files: the GPU for `cuda`, else the CPU and its number of cores."""
-        name = self.gpu or "unknown gpu" if device == "cuda" else f"{self.cpu} {self.cores} cores"
+        name = self.gpu or "unknown gpu" if device.partition(":")[0] == "cuda" else f"{self.cpu} {self.cores} cores"
         name = re.sub(r"\([RTMCrtmc]+\)", "", name)
         return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")
 
@@ -56,6 +56,11 @@ def _cpu() -> str:
 
 def _commit() -> str:
     """Hash of the checkout, with a mark if files differ from it."""
+    # A bundle (scripts/gpu_bundle.sh) has no history but this file, and may lie in another checkout.
+    try:
+        return (Path(__file__).resolve().parents[1] / "COMMIT").read_text(encoding="utf-8").strip()
+    except OSError:
+        pass
     # Without locks: asking must not write the index of a checkout at work.
     folder = ["git", "--no-optional-locks", "-C", str(Path(__file__).parent)]
     commit = _output([*folder, "rev-parse", "HEAD"]) or "unknown"

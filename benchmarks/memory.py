@@ -35,13 +35,14 @@ def main() -> int:
     host = Host.here()
     raw = options.results / f"memory-{host.kind(options.device)}.jsonl"
     options.results.mkdir(parents=True, exist_ok=True)
-    print(f"| {options.model}, T | {' | '.join(column[0] for column in COLUMNS)} |")
-    print(f"|---:|{'---:|' * len(COLUMNS)}", flush=True)
+    columns = [column for column in COLUMNS if is_wanted(column, options)]
+    print(f"| {options.model}, T | {' | '.join(column[0] for column in columns)} |")
+    print(f"|---:|{'---:|' * len(columns)}", flush=True)
     with tempfile.TemporaryDirectory() as folder:
         shape = Path(folder) / "shape.json"
         shape.write_text(json.dumps(models[options.model]), encoding="utf-8")
         for length in options.length:
-            cells = [measure(column, length, shape, options, host, raw) for column in COLUMNS]
+            cells = [measure(column, length, shape, options, host, raw) for column in columns]
             print(f"| {length:,} | {' | '.join(cells)} |", flush=True)
     return 0
 
@@ -50,12 +51,19 @@ def parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--ours", required=True, help="command of our side, without the arguments of a case")
     parser.add_argument("--python", default=default_python(), help="Python of the PyTorch side")
-    parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
+    parser.add_argument("--device", default="cpu", help="of our side, as `trainer --device`; PyTorch's: the same kind")
+    parser.add_argument("--mode", choices=["train", "evaluate"], action="append", help="default: both")
+    parser.add_argument("--no-peer", action="store_true", help="our side alone")
     parser.add_argument("--model", default="small")
     parser.add_argument("--length", type=int, nargs="+", default=[512, 2048, 8192, 32768])
     parser.add_argument("--threads", type=int, default=Host.here().cores)
     parser.add_argument("--results", type=Path, default=HERE / "results")
     return parser.parse_args()
+
+
+def is_wanted(column: tuple[str, str, str, list[str]], options: argparse.Namespace) -> bool:
+    _, mode, side, _ = column
+    return mode in (options.mode or [mode]) and not (options.no_peer and side == "pytorch")
 
 
 def measure(
@@ -72,14 +80,16 @@ def measure(
         "ours": shlex.split(options.ours),
         "pytorch": [options.python, str(PEER)],
     }[side]
-    precision = "bf16" if options.device == "cuda" and mode == "train" else "f32"
+    kind = options.device.partition(":")[0]
+    device = {"ours": options.device, "pytorch": "cuda" if kind == "cuda" else "cpu"}[side]
+    precision = "bf16" if kind == "cuda" and mode == "train" else "f32"
     values: dict[str, Any] = {
         "shape": shape,
         "batch": 1,
         "length": length,
         "steps": 1,
         "warmup": 1,
-        "device": options.device,
+        "device": device,
         "dtype": precision,
         "threads": options.threads,
     }
@@ -93,7 +103,8 @@ def measure(
         return "failed"
     about = {"memory_of": mode, "extra": extra, "length": length, "load_before": os.getloadavg()[0]}
     append(raw, {**stamp(host), **about, **line})
-    peak = line["peak_rss_bytes" if options.device == "cpu" else "peak_device_bytes"]
+    peak = line["peak_rss_bytes" if device == "cpu" else "peak_device_bytes"]
+    print(f"T={length}, {side}, {mode} {extra}: {peak} bytes", file=sys.stderr, flush=True)
     return "-" if peak is None else f"{peak / 2**20:,.0f} MiB"
 
 

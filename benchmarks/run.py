@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from comparison import Line, Round, Unequal, header, row
+from comparison import Line, Round, Unequal, header, row, tokens_per_second
 from host import Host
 
 HERE = Path(__file__).resolve().parent
@@ -43,14 +43,14 @@ class Case:
     def name(self) -> str:
         return f"{self.model}, {self.mode}, T={self.length}, B={self.batch}, {self.dtype}"
 
-    def arguments(self) -> list[str]:
-        """What both sides are called with, apart from files."""
+    def arguments(self, device: str) -> list[str]:
+        """What a side is called with, apart from files."""
         values = {
             "batch": self.batch,
             "length": self.length,
             "steps": self.steps,
             "warmup": self.warmup,
-            "device": self.device,
+            "device": device,
             "dtype": self.dtype,
             "learning-rate": LEARNING_RATE,
         }
@@ -59,7 +59,11 @@ class Case:
 
 
 class Failed(Exception):
-    """A side did not run, or did not print what it should."""
+    """A side did not run, did not end in time, or did not print what it should."""
+
+
+class TookTooLong(Failed):
+    """A side was stopped."""
 
 
 def main() -> int:
@@ -79,7 +83,10 @@ def main() -> int:
         for case in cases:
             try:
                 files = prepare(case, described["models"][case.model], options, Path(folder))
-                rows.append(row(case.name(), measure(case, files, options, host, raw)))
+                rounds = measure(case, files, options, host, raw)
+                fell_back = not options.no_compile and any(r.pytorch.get("compile") is False for r in rounds)
+                eager = " (PyTorch without torch.compile)" if fell_back else ""
+                rows.append(row(case.name() + eager, rounds))
                 print(rows[-1], flush=True)
             except (Failed, Unequal) as error:
                 failed = True
@@ -95,8 +102,12 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--ours", required=True, help="command of our side, without the arguments of a case")
     parser.add_argument("--python", default=default_python(), help="Python of the PyTorch side")
     parser.add_argument("--no-compile", action="store_true", help="PyTorch without torch.compile")
+    parser.add_argument("--eager-fallback", action="store_true", help="and if torch.compile fails, without it, said so")
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
+    parser.add_argument("--device", default="cpu", help="of our side, as `trainer --device`; default: cpu")
+    parser.add_argument("--peer-device", choices=["cpu", "cuda"], help="of the PyTorch side; default: the same kind")
+    parser.add_argument("--ours-seconds", type=float, help="the longest a run of our side may take")
+    parser.add_argument("--peer-seconds", type=float, help="the longest a run of the PyTorch side may take")
     parser.add_argument("--mode", choices=["train", "evaluate"], action="append", help="default: both")
     parser.add_argument("--model", action="append", help="only this model; may be repeated")
     parser.add_argument("--length", type=int, action="append", help="only this length; may be repeated")
@@ -109,6 +120,9 @@ def parse() -> argparse.Namespace:
     options = parser.parse_args()
     if options.rounds < 1:
         parser.error("--rounds must be at least 1")
+    kind = options.device.partition(":")[0]
+    options.peer_device = options.peer_device or ("cuda" if kind == "cuda" else "cpu")
+    options.device_shared = kind == options.peer_device
     return options
 
 
@@ -119,7 +133,7 @@ def default_python() -> str:
 
 def is_wanted(case: Case, options: argparse.Namespace) -> bool:
     return (
-        case.device == options.device
+        case.device == options.device.partition(":")[0]
         and case.mode in (options.mode or [case.mode])
         and case.model in (options.model or [case.model])
         and case.length in (options.length or [case.length])
@@ -142,29 +156,59 @@ def prepare(case: Case, model: dict[str, Any], options: argparse.Namespace, fold
 def measure(case: Case, files: list[str], options: argparse.Namespace, host: Host, raw: Path) -> list[Round]:
     """All rounds of a case. Who goes first changes from round to round: a machine that warms up or
     slows down within a round then favours neither side."""
-    arguments = [*files, *case.arguments(), "--threads", str(options.threads)]
-    compile_flag = "--no-compile" if options.no_compile else "--compile"
-    commands = {
-        "ours": [*shlex.split(options.ours), *arguments],
-        "pytorch": [options.python, str(PEER), *arguments, compile_flag],
+    threads = ["--threads", str(options.threads)]
+    ours = [*shlex.split(options.ours), *files, *case.arguments(options.device), *threads]
+    pytorch = [options.python, str(PEER), *files, *case.arguments(options.peer_device), *threads]
+    sides = {
+        "ours": lambda: result("ours", ours, options.ours_seconds),
+        "pytorch": lambda: peer_result(pytorch, options),
     }
     rounds = []
     for index in range(options.rounds):
         order = ["ours", "pytorch"] if index % 2 == 0 else ["pytorch", "ours"]
-        lines = {}
+        lines, failures = {}, []
         for side in order:
             load = os.getloadavg()[0]
-            lines[side] = result(side, commands[side])
+            # A side that fails does not take the other's number with it.
+            try:
+                lines[side] = sides[side]()
+            except Failed as failure:
+                failures.append(failure)
+                continue
             about = {"case": case.name(), "round": index, "first": order[0], "load_before": load}
             append(raw, {**stamp(host), **about, **lines[side]})
+            print(f"{case.name()}, round {index}: {in_words(lines[side])}", file=sys.stderr, flush=True)
+        if failures:
+            raise Failed("; ".join(map(str, failures)))
         rounds.append(Round(**lines))
-        rounds[-1].check(weights_shared=not options.own_weights)
+        rounds[-1].check(not options.own_weights, options.device_shared)
     return rounds
 
 
-def result(side: str, command: list[str]) -> Line:
+def in_words(line: Line) -> str:
+    """A side's speed in a few words, for whoever watches."""
+    eager = ", without torch.compile" if line.get("compile") is False else ""
+    first = line["seconds_to_first_step"]
+    return f"{line['side']} {tokens_per_second(line):,.0f} tokens/s{eager}, first step after {first:.1f} s"
+
+
+def peer_result(command: list[str], options: argparse.Namespace) -> Line:
+    """PyTorch's line. torch.compile needs a C compiler and Python's headers, which a machine may lack."""
+    if not options.no_compile:
+        try:
+            return result("pytorch", [*command, "--compile"], options.peer_seconds)
+        except TookTooLong:
+            raise
+        except Failed as failure:
+            if not options.eager_fallback:
+                raise
+            print(f"PyTorch without torch.compile, because: {failure}", file=sys.stderr, flush=True)
+    return result("pytorch", [*command, "--no-compile"], options.peer_seconds)
+
+
+def result(side: str, command: list[str], seconds: float | None = None) -> Line:
     """The JSON line of one run: the last line it prints."""
-    printed = execute(command).strip().splitlines()
+    printed = execute(command, seconds).strip().splitlines()
     try:
         line = json.loads(printed[-1])
     except (IndexError, ValueError) as error:
@@ -174,9 +218,11 @@ def result(side: str, command: list[str]) -> Line:
     return line
 
 
-def execute(command: list[str]) -> str:
+def execute(command: list[str], seconds: float | None = None) -> str:
     try:
-        done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False)
+        done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False, timeout=seconds)
+    except subprocess.TimeoutExpired as error:
+        raise TookTooLong(f"not done after {seconds:.0f} s: {shlex.join(command)}") from error
     except OSError as error:
         raise Failed(f"{command[0]}: {error.strerror}") from error
     if done.returncode != 0:
@@ -195,7 +241,7 @@ def append(path: Path, line: dict[str, Any]) -> None:
 
 def write_table(path: Path, rows: list[str], host: Host, options: argparse.Namespace) -> str:
     """A session's table, replacing the one of an earlier session on the same day."""
-    machine = host.gpu if options.device == "cuda" else f"{host.cpu}, {host.cores} cores"
+    machine = host.gpu if options.peer_device == "cuda" else f"{host.cpu}, {host.cores} cores"
     peer = "without torch.compile" if options.no_compile else "with torch.compile"
     losses = "weights were not shared: losses not compared" if options.own_weights else "weights shared"
     about = (

@@ -1,66 +1,215 @@
 #!/usr/bin/env bash
-# All that this repository wants to know of a CUDA GPU, in one call: does it train as the CPU does, how fast is it
-# beside PyTorch, how much memory does each length take, what does an encoding cost, and which kernels take the time.
+# All that this repository wants to know of a CUDA GPU, in calls that fit a machine rented for minutes: do the kernels
+# compute what they should, how fast is training beside PyTorch, does fusion help, does it train as the CPU does, which
+# kernels take the time, how much memory does each length take.
 #
-#     scripts/gpu_report.sh FOLDER          writes tables, raw lines and logs there
+#     scripts/gpu_report.sh FOLDER                    the first call: about 9 minutes on an empty cache
+#     scripts/gpu_report.sh --call 2 FOLDER           what is left: more lengths and rounds, encodings; under 5 minutes
+#     scripts/gpu_report.sh --rehearse FOLDER         every step of the call on the CPU, small
+#     scripts/gpu_report.sh --rehearse --short FOLDER the same without PyTorch, in under a minute
 #
-# Needs a trainer built with `--features cuda` and a Python with PyTorch for CUDA and safetensors. Parts fail
-# on their own: the summary at the end says which. Environment:
-#   TRAINER (target/release/trainer)   PYTHON (python3)   ROUNDS (3)   PARTS (parity speed memory encodings profile)
-#   PART_SECONDS (900)                 the longest a part may take
+# Every step has a limit of its own and fails by itself. After each one, FOLDER holds a whole summary.md and a whole
+# archive of everything (results.tar.gz), so that a call that is cut off leaves what it had. The status is 0 if no
+# step failed. Environment:
+#   TRAINER    built with `--features cuda` (default: target/release/trainer)
+#   PYTHON     with PyTorch for CUDA and safetensors (default: python3)
+#   DEVICE     of the trainer (default: cuda; cpu in a rehearsal; wgpu:cpu for a software Vulkan)
+#   DEADLINE   seconds after which no step begins or goes on (default: 585, in the second call 285)
+#   CACHE      a folder with the caches of an earlier call (its FOLDER.work/environment), to begin with
 set -uo pipefail
+shopt -s nullglob
 cd "$(dirname "$0")/.."
 
-out=$(realpath -m "${1:?usage: scripts/gpu_report.sh FOLDER}")
-trainer=${TRAINER:-target/release/trainer}
+call=1 rehearse=false short=false
+while [[ ${1:-} == --* ]]; do
+    case $1 in
+        --call) call=$2 && shift ;;
+        --rehearse) rehearse=true ;;
+        --short) short=true ;;
+        *) echo "gpu_report: no such argument: $1" >&2 && exit 2 ;;
+    esac
+    shift
+done
+out=$(realpath -m "${1:?usage: scripts/gpu_report.sh [--call 1|2] [--rehearse [--short]] FOLDER}")
+trainer=$(realpath "${TRAINER:-target/release/trainer}") || exit 2
 python=${PYTHON:-python3}
-rounds=${ROUNDS:-3}
-mkdir -p "$out"
-export TRAINER=$trainer
+# Beside the folder, in which few files are to be fetched.
+work=$out.work
+mkdir -p "$out" "$work"
 
-# What the trainer is asked to do in every part.
-speed="$trainer speed"
-shape() { "$python" -c '
-import json, sys, tomllib
-print(json.dumps(tomllib.load(open("benchmarks/shapes.toml", "rb"))["models"][sys.argv[1]]))' "$1" >"$out/$1.json"; }
+# Sizes: a rehearsal takes the same steps with a hundredth of the work.
+if $rehearse; then
+    device=${DEVICE:-cpu} dtype=f32 model=tiny batch=2 length=512 steps=2 warmup=1
+    small=tiny small_batch=2 small_length=128 parity_steps=5 lengths=(128 512)
+else
+    device=${DEVICE:-cuda} dtype=bf16 model=gpt2-size batch=16 length=2048 steps=10 warmup=3
+    small=small small_batch=4 small_length=1024 parity_steps=20 lengths=(2048 8192 32768)
+fi
+deadline=${DEADLINE:-$([[ $call == 1 ]] && echo 585 || echo 285)}
+has_torch=false
+! $short && "$python" -c 'import torch, safetensors' 2>/dev/null && has_torch=true
 
-parity() {
-    # The CPU side computes in f32; so does the GPU here. Then once as training really runs, where only a rough
-    # agreement can be asked for.
-    scripts/gpu_parity.sh cuda && scripts/anatomy_parity.sh cuda && PRECISION=bf16 TOLERANCE=2e-2 scripts/gpu_parity.sh cuda
+# CubeCL and Burn read their settings from the working directory; a cache between the steps' processes spares each of
+# them minutes of tuning and compiling. The keys are those of cubecl 0.12 (crates cubecl-environment, cubecl-runtime).
+rm -rf "$work/environment"
+[[ -z ${CACHE:-} ]] || cp -r "$CACHE" "$work/environment"
+settings() {
+    printf 'environment.path = { directory = "%s" }\ncompilation.cache = true\n' "$work/environment"
 }
+settings >"$work/cubecl.toml"
+mkdir -p "$work/profile"
+{
+    settings
+    printf 'profiling.logger.level = "medium"\nprofiling.logger.file = "%s"\n' "$work/profile/kernels.log"
+} >"$work/profile/cubecl.toml"
+[[ -n ${CUDA_PATH:-} || ! -d /usr/local/cuda ]] || export CUDA_PATH=/usr/local/cuda
+
+rows=() failed=0
+# Files of the archive are small: logs, lines of JSON, tables. The caches stay where they are.
+pack() {
+    {
+        echo "# GPU report, call $call$($rehearse && echo ', rehearsal on the CPU: no number here is a GPU'\''s')"
+        echo
+        echo "Commit $(cat COMMIT 2>/dev/null || git rev-parse HEAD 2>/dev/null || echo unknown), $(date -u +%FT%TZ), device $device."
+        echo
+        echo '| step | status | seconds | last line |'
+        echo '|---|---|---:|---|'
+        printf '%s\n' "${rows[@]}"
+    } >"$work/summary.md"
+    tar -C "$work" --exclude=environment --exclude=runs -czf "$out/.results" . && mv "$out/.results" "$out/results.tar.gz"
+    cp "$work/summary.md" "$out/.summary" && mv "$out/.summary" "$out/summary.md"
+}
+
+# step NAME LIMIT COMMAND..: under its limit, or what is left of the call. Status 77 of a command: it has nothing to do here.
+step() {
+    local name=$1 limit=$2 status=0 began=$SECONDS left=$((deadline - SECONDS)) word
+    shift 2
+    ((limit <= left)) || limit=$left
+    if ((limit < 15)); then
+        rows+=("| $name | skipped | 0 | no time was left |")
+        pack
+        return
+    fi
+    echo "== $name (at most $limit s)"
+    timeout -k 5 "$limit" "$@" >"$work/$name.txt" 2>"$work/$name.err" || status=$?
+    case $status in
+        0) word=done ;;
+        77) word=absent ;;
+        124 | 137) word="FAILED: not done after $limit s" ;;
+        *) word="FAILED: status $status" ;;
+    esac
+    [[ $word != FAILED* ]] || { failed=1 && tail -n 3 "$work/$name.err"; }
+    local last
+    last=$(cat "$work/$name.txt" "$work/$name.err" | grep -v '^ *$' | tail -n 1 | cut -c1-300 | tr '|' '/')
+    [[ $word != done ]] || last=$(grep -v '^ *$' "$work/$name.txt" | tail -n 1 | cut -c1-300 | tr '|' '/')
+    rows+=("| $name | $word | $((SECONDS - began)) | $last |")
+    echo "${rows[-1]}"
+    pack
+}
+
+# The steps. `timeout` runs commands and not functions: a shell of its own gets them.
+machine() {
+    "$trainer" --version
+    ldd "$trainer"
+    ls "${CUDA_PATH:-/usr/local/cuda}"/nvvm/libdevice/ 2>&1
+    command -v nvidia-smi >/dev/null || { echo 'no nvidia-smi' && return 77; }
+    nvidia-smi
+    nvidia-smi --query-gpu=name,driver_version,memory.total,clocks.max.sm --format=csv,noheader
+}
+shape() { "$python" benchmarks/report.py shape benchmarks/shapes.toml "$1" "$work/$1.json"; }
+# One line of JSON for a side, then that line in words.
 speed() {
-    "$python" benchmarks/run.py --device cuda --ours "$speed" --python "$python" --rounds "$rounds" --results "$out"
+    local name=$1 shape=$2
+    shift 2
+    (cd "$folder" && "$trainer" speed --device "$device" --dtype "$dtype" --shape "$work/$shape.json" "$@") |
+        tail -n 1 >"$work/$name.json" && "$python" benchmarks/report.py speed "$work/$name.json"
 }
-memory() {
-    "$python" benchmarks/memory.py --device cuda --ours "$speed" --python "$python" --results "$out" \
-        --length 2048 8192 32768 131072
+start() { speed start "$small" --batch "$small_batch" --length "$small_length" --steps 3 --warmup 1 --unchecked; }
+check() {
+    (cd "$work" && "$trainer" check-kernels --device "$device" --dtype "$dtype" --shape "$work/$model.json" \
+        --batch "$batch" --length "$length")
 }
-encodings() {
-    "$python" benchmarks/encodings.py --device cuda --dtype bf16 --ours "$speed" --rounds "$rounds" --results "$out" \
-        --model gpt2-size --length 2048 --batch 16
+# Ours beside PyTorch with the same weights; without PyTorch ours alone.
+main_case() {
+    if ! $has_torch; then
+        speed main "$model" --batch "$batch" --length "$length" --steps "$steps" --warmup "$warmup"
+        return
+    fi
+    # The trainer finds the settings in its working directory.
+    local wrapper=$work/trainer-speed
+    printf '#!/bin/sh\ncd "%s" && exec "%s" speed "$@"\n' "$work" "$trainer" >"$wrapper" && chmod +x "$wrapper"
+    "$python" benchmarks/run.py --ours "$wrapper" --python "$python" --device "$device" --model "$model" --length "$length" \
+        --mode train --rounds "$rounds" --eager-fallback --ours-seconds 200 --peer-seconds 120 --results "$work"
+    local status=$?
+    "$python" benchmarks/report.py take "$work" "$work"
+    [[ ! -f $work/ours.json ]] || cp "$work/ours.json" "$work/main.json"
+    "$python" benchmarks/report.py ratio "$work/ours.json" "$work/pytorch.json"
+    return "$status"
+}
+unfused() {
+    BURN_FUSION_MAX_EXPLORATIONS=0 speed unfused "$model" --batch "$batch" --length "$length" --steps "$steps" \
+        --warmup "$warmup" --unchecked || return
+    speed fused "$model" --batch "$batch" --length "$length" --steps "$steps" --warmup "$warmup" --unchecked || return
+    "$python" benchmarks/report.py against "$work/unfused.json" "$work/fused.json"
 }
 profile() {
-    # CubeCL times each kernel; that serialises them, so shares count and the sum does not.
-    shape gpt2-size
-    CUBECL_DEBUG_LOG="$out/kernels.log" CUBECL_DEBUG_OPTION=profile-medium \
-        $speed --device cuda --dtype bf16 --shape "$out/gpt2-size.json" --batch 16 --length 2048 --steps 3 --warmup 2 &&
-        tail -n 200 "$out/kernels.log"
+    rm -f "$work/profile/kernels.log"
+    folder=$work/profile speed profiled "$model" --batch "$batch" --length "$length" --steps 2 --warmup 1 --unchecked || return
+    [[ -s $work/profile/kernels.log ]] || { echo 'the device has no log of kernels' && return 77; }
+    "$python" benchmarks/report.py profile "$work/profile/kernels.log" >"$work/kernels.md"
+    local status=$?
+    rm -f "$work/profile/kernels.log"
+    tail -n 1 "$work/kernels.md"
+    return "$status"
+}
+parity() { PRECISION=$1 TOLERANCE=$2 STEPS=$parity_steps TRAINER=$trainer scripts/gpu_parity.sh "$device"; }
+anatomy() { TRAINER=$trainer scripts/anatomy_parity.sh "$device"; }
+memory() {
+    "$python" benchmarks/memory.py --device "$device" --ours "$trainer speed" --mode train --no-peer --model "$small" \
+        --length "${lengths[@]}" --results "$work"
+}
+encodings() {
+    "$python" benchmarks/encodings.py --device "$device" --dtype "$dtype" --ours "$trainer speed" --rounds 1 --steps "$steps" \
+        --model "$model" --length "$length" --batch "$batch" --results "$work"
+}
+caches() {
+    local database=$work/environment/default.db
+    [[ -f $database ]] || { echo 'no caches were kept' && return 77; }
+    "$python" benchmarks/report.py cache "$database" || return
+    # Results of tuning are small enough to come back; compiled kernels may not be.
+    "$python" benchmarks/report.py cache_copy "$database" "$out/tuning.db" --without kernels
 }
 
-nvidia-smi | tee "$out/device.txt"
-summary=()
-for part in ${PARTS:-parity speed memory encodings profile}; do
-    echo "== $part"
-    # `timeout` runs commands, not functions: a shell of its own gets them.
-    export -f parity speed memory encodings profile shape
-    export out python rounds trainer
-    if timeout "${PART_SECONDS:-900}" bash -c "speed='$speed'; $part" >"$out/$part.txt" 2>"$out/$part.err"; then
-        summary+=("$part: done")
-    else
-        summary+=("$part: FAILED (status $?), see $part.err")
-        tail -n 5 "$out/$part.err"
-    fi
-    tail -n 40 "$out/$part.txt"
-done
-printf '%s\n' "== summary" "${summary[@]}"
+folder=$work rounds=1
+export work out trainer python device dtype model batch length steps warmup small small_batch small_length parity_steps has_torch \
+    folder rounds
+export -f machine shape speed start check main_case unfused profile parity anatomy memory encodings caches
+run() { # NAME LIMIT FUNCTION [ARGUMENT..]
+    local name=$1 limit=$2
+    shift 2
+    # Arrays cannot be exported.
+    step "$name" "$limit" bash -c "set -uo pipefail; lengths=(${lengths[*]}); $(printf '%q ' "$@")"
+}
+
+shape "$model" && shape "$small" || exit 2
+if [[ $call == 1 ]]; then
+    run machine 20 machine
+    run start 75 start
+    run check 60 check
+    run main 260 main_case
+    run unfused 60 unfused
+    run parity-f32 45 parity f32 1e-3
+    run profile 30 profile
+    [[ $dtype == f32 ]] || run parity-bf16 45 parity bf16 2e-2
+    $short || run memory 60 memory
+else
+    rounds=2
+    run machine 20 machine
+    run main 120 main_case
+    run anatomy 60 anatomy
+    run encodings 60 encodings
+    run memory 60 memory
+fi
+run caches 20 caches
+cat "$work/summary.md"
+exit "$failed"

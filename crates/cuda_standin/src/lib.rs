@@ -5,7 +5,7 @@
 //! valid and how many registers it takes. Its numbers are counts. None of them is a speed: kernels take no
 //! time here, and what an autotuner finds fastest is arbitrary, though the same in every run.
 //!
-//! What is copied from the device is made up: every byte is [`copy::FILLER`]. Losses and gradients that a
+//! What is copied from the device is made up: every byte is 0x3c. Losses and gradients that a
 //! program reads are therefore meaningless constants.
 //!
 //! | variable | meaning |

@@ -7,6 +7,8 @@ import statistics
 from dataclasses import dataclass
 from typing import Any
 
+from host import kind_of
+
 # Relative. Sums in another order differ by 1e-6 in f32; bf16 keeps 8 bits of each product's inputs,
 # and the mean over the tokens of a step hides most of that.
 LOSS_TOLERANCE = 1e-3
@@ -40,8 +42,7 @@ class Round:
         first loss. PyTorch does not have all of our devices: then `device_shared` is False."""
         for key in ("mode", "dtype", "threads", "parameters", "tokens_per_step"):
             self._same(key, self.ours[key] == self.pytorch[key])
-        # `cuda` and `cuda:0` are one kind of device.
-        kinds = {line["device"].partition(":")[0] for line in (self.ours, self.pytorch)}
+        kinds = {kind_of(line["device"]) for line in (self.ours, self.pytorch)}
         self._same("device", len(kinds) == 1 or not device_shared)
         for key in ("step_seconds", "losses"):
             self._same(f"number of {key}", len(self.ours[key]) == len(self.pytorch[key]), key)
@@ -69,6 +70,23 @@ def relative(a: float, b: float) -> float:
 def tokens_per_second(line: Line) -> float:
     """From the median step: a pause of the machine in one step does not count."""
     return line["tokens_per_step"] / statistics.median(line["step_seconds"])
+
+
+def in_words(line: Line) -> str:
+    """A side's speed and what it came with, for whoever watches."""
+    rate = tokens_per_second(line)
+    details = [f"{rate:,.0f} tokens/s", f"{rate * line['flops_per_token'] / 1e12:.3g} TFLOP/s"]
+    details.append(f"{statistics.median(line['step_seconds']) * 1e3:.1f} ms a step")
+    details.append(f"first step after {line['seconds_to_first_step']:.1f} s")
+    if line.get("peak_device_bytes"):
+        details.append(f"{line['peak_device_bytes'] / 2**30:.1f} GiB of the device")
+    if line["side"] == "ours":
+        attention = "fused" if line.get("fused_attention") else "written out"
+        details.append(f"kernels {line.get('kernels', 'unknown')}, attention {attention}")
+    elif not line.get("compile"):
+        details.append("without torch.compile")
+    details.append(f"losses {line['losses'][0]:.5f} to {line['losses'][-1]:.5f}")
+    return ", ".join(details)
 
 
 def peak_memory(lines: list[Line]) -> str:

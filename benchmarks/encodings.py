@@ -17,9 +17,9 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
-from comparison import Line, tokens_per_second
+from comparison import Line, in_words, tokens_per_second
 from host import Host
-from run import HERE, append, in_words, result, stamp
+from run import HERE, append, result, stamp
 
 # As under `[model.layers.global]` of a config.
 ENCODINGS: dict[str, dict[str, Any]] = {

@@ -37,12 +37,22 @@ class Host:
 
     def kind(self, device: str) -> str:
         """A name for files: the GPU for `cuda`, else the CPU and its number of cores."""
-        name = self.gpu or "unknown gpu" if device.partition(":")[0] == "cuda" else f"{self.cpu} {self.cores} cores"
+        name = self.gpu or "unknown gpu" if kind_of(device) == "cuda" else f"{self.cpu} {self.cores} cores"
         name = re.sub(r"\([RTMCrtmc]+\)", "", name)
         return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)
+
+
+def kind_of(device: str) -> str:
+    """What `trainer --device` names without its number: `cuda` and `cuda:0` are one kind."""
+    return device.partition(":")[0]
+
+
+def peer_device(device: str) -> str:
+    """PyTorch's device beside a device of ours. It has no wgpu: the CPU stands in."""
+    return "cuda" if kind_of(device) == "cuda" else "cpu"
 
 
 def _cpu() -> str:

@@ -16,7 +16,7 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
-from host import Host
+from host import Host, kind_of, peer_device
 from run import HERE, PEER, Failed, append, default_python, result, stamp
 
 # Columns of the table: name, mode, side, arguments that side gets on top.
@@ -80,9 +80,8 @@ def measure(
         "ours": shlex.split(options.ours),
         "pytorch": [options.python, str(PEER)],
     }[side]
-    kind = options.device.partition(":")[0]
-    device = {"ours": options.device, "pytorch": "cuda" if kind == "cuda" else "cpu"}[side]
-    precision = "bf16" if kind == "cuda" and mode == "train" else "f32"
+    device = {"ours": options.device, "pytorch": peer_device(options.device)}[side]
+    precision = "bf16" if kind_of(options.device) == "cuda" and mode == "train" else "f32"
     values: dict[str, Any] = {
         "shape": shape,
         "batch": 1,

@@ -11,7 +11,6 @@ import math
 import re
 import shutil
 import sqlite3
-import statistics
 import sys
 import tempfile
 import tomllib
@@ -20,7 +19,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-from comparison import LOSS_TOLERANCE, Line, relative, tokens_per_second
+from comparison import LOSS_TOLERANCE, Line, in_words, relative, tokens_per_second
 
 # A line of CubeCL's profiling log: `| 12.3µs     | name of the kernel`. Its summaries begin with the name instead.
 MEASURED = re.compile(r"^\| (?P<number>[0-9.]+)(?P<unit>ns|µs|ms|s) +\| (?P<name>.+)$")
@@ -62,22 +61,6 @@ def shape(shapes: Path, model: str, out: Path) -> None:
 def read(path: Path) -> Line:
     """A side's line: the last one of the file."""
     return json.loads(path.read_text(encoding="utf-8").strip().splitlines()[-1])
-
-
-def in_words(line: Line) -> str:
-    rate = tokens_per_second(line)
-    details = [f"{rate:,.0f} tokens/s", f"{rate * line['flops_per_token'] / 1e12:.3g} TFLOP/s"]
-    details.append(f"{statistics.median(line['step_seconds']) * 1e3:.1f} ms a step")
-    details.append(f"first step after {line['seconds_to_first_step']:.1f} s")
-    if line.get("peak_device_bytes"):
-        details.append(f"{line['peak_device_bytes'] / 2**30:.1f} GiB of the device")
-    if line["side"] == "ours":
-        attention = "fused" if line.get("fused_attention") else "written out"
-        details.append(f"kernels {line.get('kernels', 'unknown')}, attention {attention}")
-    elif not line.get("compile"):
-        details.append("without torch.compile")
-    details.append(f"losses {line['losses'][0]:.5f} to {line['losses'][-1]:.5f}")
-    return ", ".join(details)
 
 
 def speed(line: Path) -> int:

@@ -18,8 +18,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from comparison import Line, Round, Unequal, header, row, tokens_per_second
-from host import Host
+from comparison import Line, Round, Unequal, header, in_words, row
+from host import Host, kind_of, peer_device
 
 HERE = Path(__file__).resolve().parent
 PEER = HERE / "peer" / "train.py"
@@ -120,9 +120,8 @@ def parse() -> argparse.Namespace:
     options = parser.parse_args()
     if options.rounds < 1:
         parser.error("--rounds must be at least 1")
-    kind = options.device.partition(":")[0]
-    options.peer_device = options.peer_device or ("cuda" if kind == "cuda" else "cpu")
-    options.device_shared = kind == options.peer_device
+    options.peer_device = options.peer_device or peer_device(options.device)
+    options.device_shared = kind_of(options.device) == options.peer_device
     return options
 
 
@@ -133,7 +132,7 @@ def default_python() -> str:
 
 def is_wanted(case: Case, options: argparse.Namespace) -> bool:
     return (
-        case.device == options.device.partition(":")[0]
+        case.device == kind_of(options.device)
         and case.mode in (options.mode or [case.mode])
         and case.model in (options.model or [case.model])
         and case.length in (options.length or [case.length])
@@ -177,19 +176,12 @@ def measure(case: Case, files: list[str], options: argparse.Namespace, host: Hos
                 continue
             about = {"case": case.name(), "round": index, "first": order[0], "load_before": load}
             append(raw, {**stamp(host), **about, **lines[side]})
-            print(f"{case.name()}, round {index}: {in_words(lines[side])}", file=sys.stderr, flush=True)
+            print(f"{case.name()}, round {index}: {side} {in_words(lines[side])}", file=sys.stderr, flush=True)
         if failures:
             raise Failed("; ".join(map(str, failures)))
         rounds.append(Round(**lines))
         rounds[-1].check(not options.own_weights, options.device_shared)
     return rounds
-
-
-def in_words(line: Line) -> str:
-    """A side's speed in a few words, for whoever watches."""
-    eager = ", without torch.compile" if line.get("compile") is False else ""
-    first = line["seconds_to_first_step"]
-    return f"{line['side']} {tokens_per_second(line):,.0f} tokens/s{eager}, first step after {first:.1f} s"
 
 
 def peer_result(command: list[str], options: argparse.Namespace) -> Line:

@@ -42,10 +42,7 @@ impl RmsNorm {
 
     /// `x / sqrt(mean(x^2) + eps)` times the gain; any leading dimensions.
     pub(crate) fn forward<const R: usize>(&self, x: Tensor<R>, execution: Execution) -> Tensor<R> {
-        let offset = match self.gain {
-            NormGain::OnePlus => 1.0,
-            NormGain::Plain => 0.0,
-        };
+        let offset = self.gain.offset();
         if execution.kernels == Kernels::Fused {
             let norm = fused::Norm {
                 offset,

@@ -18,6 +18,16 @@ pub enum NormGain {
     Plain,
 }
 
+impl NormGain {
+    /// What is added to the learned `w`.
+    pub(crate) fn offset(self) -> f32 {
+        match self {
+            Self::OnePlus => 1.0,
+            Self::Plain => 0.0,
+        }
+    }
+}
+
 /// What the gate of the feed-forward layer goes through.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

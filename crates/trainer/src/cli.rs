@@ -7,7 +7,7 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
-use decoder::Precision;
+use decoder::{DecoderConfig, Precision, Workload};
 use experiment::DeviceRequest;
 use positional::{AttentionShape, EncodingConfig};
 
@@ -113,7 +113,7 @@ pub enum Command {
     /// Time training steps, or forward passes, on synthetic tokens; prints one line of JSON
     Speed(SpeedArguments),
     /// Compare a device's kernels with the CPU's, in the shapes and the number format of a training step
-    CheckKernels(CheckKernelsArguments),
+    CheckKernels(StepArguments),
     /// Compare finished runs: which encoding is better at which context length, by how much, and how sure
     Compare {
         /// Folders of sweeps or of single runs
@@ -310,18 +310,11 @@ impl TheoryArguments {
 #[derive(Args, Debug)]
 #[expect(clippy::struct_excessive_bools, reason = "switches, each by itself")]
 pub struct SpeedArguments {
-    /// The fields of a resolved config's [model] as JSON
-    #[arg(long)]
-    pub shape: PathBuf,
+    #[command(flatten)]
+    pub step: StepArguments,
     /// A checkpoint's model.safetensors; random weights without it
     #[arg(long)]
     pub weights: Option<PathBuf>,
-    /// Sequences per step
-    #[arg(long, default_value_t = 8)]
-    pub batch: usize,
-    /// Tokens per sequence
-    #[arg(long, default_value_t = 512)]
-    pub length: usize,
     /// Steps that are timed
     #[arg(long, default_value_t = 10)]
     pub steps: usize,
@@ -331,12 +324,6 @@ pub struct SpeedArguments {
     /// Learning rate of every step
     #[arg(long, default_value_t = 1e-3)]
     pub learning_rate: f64,
-    /// Device: auto, cpu, wgpu[:N], wgpu:cpu (software rasterizer), cuda[:N]
-    #[arg(long, default_value = "auto")]
-    pub device: DeviceRequest,
-    /// Format of the matrix products
-    #[arg(long, default_value = "f32", value_parser = ["f32", "bf16"])]
-    pub dtype: String,
     /// Threads on the CPU; all cores without it
     #[arg(long)]
     pub threads: Option<usize>,
@@ -357,20 +344,13 @@ pub struct SpeedArguments {
     pub unchecked: bool,
 }
 
-impl SpeedArguments {
-    /// The format of the matrix products.
-    pub fn precision(&self) -> Precision {
-        precision(&self.dtype)
-    }
-}
-
-/// Which kernels to check: those of a training step of this shape.
+/// A training step, or a forward pass, of one shape.
 #[derive(Args, Debug)]
-pub struct CheckKernelsArguments {
+pub struct StepArguments {
     /// The fields of a resolved config's [model] as JSON
     #[arg(long)]
     pub shape: PathBuf,
-    /// Sequences of a forward pass
+    /// Sequences per step
     #[arg(long, default_value_t = 8)]
     pub batch: usize,
     /// Tokens per sequence
@@ -379,23 +359,23 @@ pub struct CheckKernelsArguments {
     /// Device: auto, cpu, wgpu[:N], wgpu:cpu (software rasterizer), cuda[:N]
     #[arg(long, default_value = "auto")]
     pub device: DeviceRequest,
-    /// Format of the matrix products and of attention
+    /// Format of the matrix products
     #[arg(long, default_value = "f32", value_parser = ["f32", "bf16"])]
     pub dtype: String,
 }
 
-impl CheckKernelsArguments {
-    /// The format of the matrix products and of attention.
-    pub fn precision(&self) -> Precision {
-        precision(&self.dtype)
-    }
-}
-
-/// What `--dtype` says; the argument parser lets nothing else through.
-fn precision(dtype: &str) -> Precision {
-    match dtype {
-        "bf16" => Precision::Bf16,
-        _ => Precision::F32,
+impl StepArguments {
+    /// The step of the decoder that `shape` describes.
+    pub fn workload<'a>(&self, config: &'a DecoderConfig) -> Workload<'a> {
+        Workload {
+            config,
+            batch: self.batch,
+            length: self.length,
+            precision: match self.dtype.as_str() {
+                "bf16" => Precision::Bf16,
+                _ => Precision::F32,
+            },
+        }
     }
 }
 

@@ -73,8 +73,48 @@ fn threads() -> usize {
     rayon::current_num_threads()
 }
 
+/// Real GPUs that wgpu reaches; `None` in a binary without wgpu. A software rasterizer has no physical card
+/// behind it.
+#[cfg(feature = "wgpu")]
+fn wgpu_gpus() -> Option<Vec<Device>> {
+    let real = |device: &Device| {
+        *device != Device::wgpu(DeviceKind::Cpu)
+            && device.identity().is_some_and(|id| id.physical.is_some())
+    };
+    let found = Device::enumerate(DeviceType::Wgpu).into_vec();
+    Some(found.into_iter().filter(real).collect())
+}
+
+#[cfg(not(feature = "wgpu"))]
+fn wgpu_gpus() -> Option<Vec<Device>> {
+    None
+}
+
+/// Software rasterizers that wgpu reaches, at most one; `None` in a binary without wgpu.
+#[cfg(feature = "wgpu")]
+fn rasterizers() -> Option<Vec<Device>> {
+    let software = |device: &Device| *device == Device::wgpu(DeviceKind::Cpu);
+    let found = Device::enumerate(DeviceType::Wgpu).into_vec();
+    Some(found.into_iter().filter(software).collect())
+}
+
+#[cfg(not(feature = "wgpu"))]
+fn rasterizers() -> Option<Vec<Device>> {
+    None
+}
+
+/// GPUs that CUDA reaches; `None` in a binary without CUDA.
+#[cfg(feature = "cuda")]
+fn cuda_gpus() -> Option<Vec<Device>> {
+    Some(Device::enumerate(DeviceType::Cuda).into_vec())
+}
+
+#[cfg(not(feature = "cuda"))]
+fn cuda_gpus() -> Option<Vec<Device>> {
+    None
+}
+
 /// The answer to a request for a kind of device that this binary has no code for.
-#[cfg(not(all(feature = "cuda", feature = "wgpu")))]
 fn not_built_in(what: &str, feature: &str) -> DeviceError {
     DeviceError {
         message: format!("this binary was built without {what}"),
@@ -82,30 +122,8 @@ fn not_built_in(what: &str, feature: &str) -> DeviceError {
     }
 }
 
-#[cfg(not(feature = "wgpu"))]
-fn wgpu(_indices: &[usize], _reason: &str) -> Result<Selected, DeviceError> {
-    Err(not_built_in("wgpu", "wgpu"))
-}
-
-#[cfg(not(feature = "wgpu"))]
-fn software() -> Result<Selected, DeviceError> {
-    Err(not_built_in("wgpu", "wgpu"))
-}
-
-/// Real GPUs that wgpu reaches. A software rasterizer has no physical card behind it.
-#[cfg(feature = "wgpu")]
-fn wgpu_gpus() -> Vec<Device> {
-    Device::enumerate(DeviceType::Wgpu)
-        .into_vec()
-        .into_iter()
-        .filter(|device| *device != Device::wgpu(DeviceKind::Cpu))
-        .filter(|device| device.identity().is_some_and(|id| id.physical.is_some()))
-        .collect()
-}
-
-#[cfg(feature = "wgpu")]
 fn wgpu(indices: &[usize], reason: &str) -> Result<Selected, DeviceError> {
-    let found = wgpu_gpus();
+    let found = wgpu_gpus().ok_or_else(|| not_built_in("wgpu", "wgpu"))?;
     let devices = chosen(&found, indices).map_err(|index| DeviceError {
         message: format!("there is no GPU {index}: wgpu finds {}", found.len()),
         help: "`--device cpu` always works; `--device wgpu:cpu` asks for a software rasterizer"
@@ -114,25 +132,12 @@ fn wgpu(indices: &[usize], reason: &str) -> Result<Selected, DeviceError> {
     Ok(described(devices, "wgpu", indices, reason))
 }
 
-/// The devices of `indices`, or the first index that `found` does not have.
-#[cfg(any(feature = "cuda", feature = "wgpu"))]
-fn chosen(found: &[Device], indices: &[usize]) -> Result<Vec<Device>, usize> {
-    let of_index = |index: &usize| found.get(*index).cloned().ok_or(*index);
-    indices.iter().map(of_index).collect()
-}
-
-#[cfg(feature = "wgpu")]
 fn software() -> Result<Selected, DeviceError> {
-    let device = Device::wgpu(DeviceKind::Cpu);
-    let found = Device::enumerate(DeviceType::Wgpu)
-        .into_vec()
-        .contains(&device);
-    if !found {
-        return Err(DeviceError {
-            message: "wgpu finds no software rasterizer".to_owned(),
-            help: "install one (Debian: `mesa-vulkan-drivers`), or use `--device cpu`".to_owned(),
-        });
-    }
+    let mut found = rasterizers().ok_or_else(|| not_built_in("wgpu", "wgpu"))?;
+    let device = found.pop().ok_or_else(|| DeviceError {
+        message: "wgpu finds no software rasterizer".to_owned(),
+        help: "install one (Debian: `mesa-vulkan-drivers`), or use `--device cpu`".to_owned(),
+    })?;
     Ok(Selected {
         description: named(&device),
         devices: vec![device],
@@ -141,13 +146,12 @@ fn software() -> Result<Selected, DeviceError> {
     })
 }
 
-#[cfg(feature = "cuda")]
 fn cuda(indices: &[usize], reason: &str) -> Result<Selected, DeviceError> {
-    #[cfg(target_os = "linux")]
+    #[cfg(all(feature = "cuda", target_os = "linux"))]
     if indices.len() > 1 {
         crate::nccl::make_findable();
     }
-    let found = Device::enumerate(DeviceType::Cuda).into_vec();
+    let found = cuda_gpus().ok_or_else(|| not_built_in("CUDA", "cuda"))?;
     let devices = chosen(&found, indices).map_err(|index| DeviceError {
         message: format!("there is no CUDA device {index}: {} found", found.len()),
         help: "`--device cpu` always works".to_owned(),
@@ -155,12 +159,12 @@ fn cuda(indices: &[usize], reason: &str) -> Result<Selected, DeviceError> {
     Ok(described(devices, "cuda", indices, reason))
 }
 
-#[cfg(not(feature = "cuda"))]
-fn cuda(_indices: &[usize], _reason: &str) -> Result<Selected, DeviceError> {
-    Err(not_built_in("CUDA", "cuda"))
+/// The devices of `indices`, or the first index that `found` does not have.
+fn chosen(found: &[Device], indices: &[usize]) -> Result<Vec<Device>, usize> {
+    let of_index = |index: &usize| found.get(*index).cloned().ok_or(*index);
+    indices.iter().map(of_index).collect()
 }
 
-#[cfg(any(feature = "cuda", feature = "wgpu"))]
 fn described(devices: Vec<Device>, kind: &str, indices: &[usize], reason: &str) -> Selected {
     let names: Vec<String> = indices
         .iter()
@@ -180,7 +184,6 @@ fn described(devices: Vec<Device>, kind: &str, indices: &[usize], reason: &str) 
     }
 }
 
-#[cfg(any(feature = "cuda", feature = "wgpu"))]
 fn named(device: &Device) -> String {
     let identity = device.identity();
     identity.map_or_else(|| "unnamed".to_owned(), |identity| identity.name)
@@ -235,10 +238,10 @@ impl Selected {
 
     /// One line for the screen.
     pub fn line(&self) -> String {
-        let f32 = if self.is_cpu() {
-            ""
-        } else {
-            "; f32 is not rounded to TF32"
+        let f32 = match (self.is_cpu(), fused::decline_tf32()) {
+            (true, _) => "",
+            (false, true) => "; f32 is not rounded to TF32",
+            (false, false) => "; WARNING: f32 may be rounded to TF32",
         };
         format!(
             "device {} ({}): {}{f32}",

@@ -179,6 +179,12 @@ impl TrainerError {
         move |error| Self::Io { path, error }
     }
 
+    /// What the file at `path` holds does not do, for the reason that `error` gives.
+    pub fn bad_input(path: &Path, error: impl ToString) -> Self {
+        let kind = std::io::ErrorKind::InvalidInput;
+        Self::io(path)(std::io::Error::new(kind, error.to_string()))
+    }
+
     /// 2 for what the user must change before trying again, 1 for what went wrong on the way.
     pub fn exit_code(&self) -> u8 {
         match self {

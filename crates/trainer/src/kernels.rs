@@ -10,16 +10,17 @@ use decoder::{
     check_operations,
 };
 
-use crate::cli::CheckKernelsArguments;
-use crate::device;
+use crate::cli::StepArguments;
+use crate::device::{self, Selected};
 use crate::error::TrainerError;
 use crate::screen;
 
-/// The fastest way to train `workload` on `device` that a check does not find wrong; the screen is told what
-/// was checked and what it came to.
-pub fn fastest(device: &Device, workload: &Workload<'_>) -> Execution {
+/// The fastest way to train `workload` on the selected device that a check does not find wrong; the screen is
+/// told what was checked and what it came to.
+pub fn fastest(selected: &Selected, workload: &Workload<'_>) -> Execution {
+    let device = selected.device();
     let mut execution = unchecked(device, workload);
-    if execution.kernels == Kernels::Plain || *device == Device::flex() {
+    if execution.kernels == Kernels::Plain || selected.is_cpu() {
         return execution;
     }
     let operations = check_operations(device, workload);
@@ -105,18 +106,13 @@ fn share(check: &KernelCheck) -> f64 {
 ///
 /// # Errors
 /// If a file cannot be read, the device is not there, or a result is wrong.
-pub fn check(arguments: &CheckKernelsArguments) -> Result<(), TrainerError> {
+pub fn check(arguments: &StepArguments) -> Result<(), TrainerError> {
     let selected = device::select(&arguments.device)?;
     screen::say(selected.line());
     let config = read_shape(&arguments.shape)?;
-    let workload = Workload {
-        config: &config,
-        batch: arguments.batch,
-        length: arguments.length,
-        precision: arguments.precision(),
-    };
+    let workload = arguments.workload(&config);
     let device = selected.device();
-    if *device == Device::flex() {
+    if selected.is_cpu() {
         screen::say("the CPU's kernels are what those of other devices are compared with");
         return Ok(());
     }
@@ -153,10 +149,8 @@ fn show(checks: &[KernelCheck]) {
 /// If the file cannot be read or describes no decoder.
 pub fn read_shape(path: &Path) -> Result<DecoderConfig, TrainerError> {
     let text = fs::read_to_string(path).map_err(TrainerError::io(path))?;
-    let config: DecoderConfig = serde_json::from_str(&text).map_err(|error| {
-        let error = std::io::Error::new(std::io::ErrorKind::InvalidInput, error.to_string());
-        TrainerError::io(path)(error)
-    })?;
+    let config: DecoderConfig =
+        serde_json::from_str(&text).map_err(|error| TrainerError::bad_input(path, error))?;
     config.validate()?;
     Ok(config)
 }

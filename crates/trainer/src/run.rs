@@ -285,7 +285,7 @@ fn execution(
     let length = experiment.train.context_length;
     Ok(match experiment.train.kernels {
         AskedKernels::Fused => kernels::fastest(
-            selected.device(),
+            selected,
             &Workload {
                 config: &experiment.model,
                 batch: experiment.train.micro_batch_size,

@@ -4,13 +4,12 @@
 //! are made and what the line of JSON holds. The step is the one that training takes.
 
 use std::fs;
-use std::io;
 use std::time::Instant;
 
 use burn::module::Module;
 use burn::tensor::{Int, Tensor, TensorData};
 use corpus::Batch;
-use decoder::{Activations, Decoder, DecoderConfig, Execution, Kernels, Workload, load_parameters};
+use decoder::{Activations, Decoder, DecoderConfig, Execution, Kernels, load_parameters};
 use experiment::TrainConfig;
 use fused::Workers;
 use serde::Serialize;
@@ -73,8 +72,8 @@ struct Profiled {
 pub fn measure(arguments: &SpeedArguments) -> Result<(), TrainerError> {
     let began = Instant::now();
     let threads = set_threads(arguments.threads);
-    let selected = device::select(&arguments.device)?;
-    let config = kernels::read_shape(&arguments.shape)?;
+    let selected = device::select(&arguments.step.device)?;
+    let config = kernels::read_shape(&arguments.step.shape)?;
     let execution = execution(arguments, &config, &selected);
     let mut tokens = SyntheticTokens::new(config.vocab_size);
     let mut step = prepare(arguments, &config, &selected, execution, threads)?;
@@ -92,7 +91,7 @@ pub fn measure(arguments: &SpeedArguments) -> Result<(), TrainerError> {
         kernels: format!("{:?}", execution.kernels),
         fused_attention: execution.fused_attention,
         parameters: config.num_parameters(),
-        tokens_per_step: arguments.batch * arguments.length,
+        tokens_per_step: arguments.step.batch * arguments.step.length,
         step_seconds: Vec::new(),
         losses: Vec::new(),
         peak_rss_bytes: None,
@@ -102,7 +101,7 @@ pub fn measure(arguments: &SpeedArguments) -> Result<(), TrainerError> {
         profile: None,
     };
     for index in 0..arguments.warmup + arguments.steps {
-        let batch = tokens.batch(arguments.batch, arguments.length);
+        let batch = tokens.batch(arguments.step.batch, arguments.step.length);
         if arguments.profile && index == arguments.warmup {
             fused::profile::start();
         }
@@ -124,7 +123,8 @@ pub fn measure(arguments: &SpeedArguments) -> Result<(), TrainerError> {
         .device()
         .memory_pool_usage()
         .map(|pools| pools.bytes_reserved);
-    let line = serde_json::to_string(&report).map_err(|error| bad_input(arguments, error))?;
+    let line = serde_json::to_string(&report)
+        .map_err(|error| TrainerError::bad_input(&arguments.step.shape, error))?;
     screen::say(format_args!("{line}"));
     Ok(())
 }
@@ -165,13 +165,13 @@ fn prepare(
     if arguments.evaluate {
         return Ok(evaluation_step(
             decoder.valid(),
-            arguments.length,
+            arguments.step.length,
             execution,
         ));
     }
-    let (length, steps) = (arguments.length, arguments.warmup + arguments.steps);
+    let (length, steps) = (arguments.step.length, arguments.warmup + arguments.steps);
     let train =
-        TrainConfig::at_constant_rate(length, arguments.batch, steps, arguments.learning_rate);
+        TrainConfig::at_constant_rate(length, arguments.step.batch, steps, arguments.learning_rate);
     let optimizer = Optimizer::new(&train, execution.kernels);
     let workers = Workers::new(selected.workers().min(threads))?;
     let at_once = workers.count();
@@ -184,7 +184,7 @@ fn prepare(
         },
         workers,
     };
-    let length = arguments.length;
+    let length = arguments.step.length;
     let learner = Learner::new(decoder, optimizer, length, &selected.devices, computation);
     Ok(training_step(learner, at_once, arguments.learning_rate))
 }
@@ -235,7 +235,7 @@ fn part(batch: &Batch, index: usize, count: usize) -> Batch {
 }
 
 fn flops_per_token(arguments: &SpeedArguments, config: &DecoderConfig) -> f64 {
-    let training = config.training_flops_per_token(arguments.length);
+    let training = config.training_flops_per_token(arguments.step.length);
     // A training step is one forward pass and a backward pass of twice its work.
     if arguments.evaluate {
         training / 3.0
@@ -254,33 +254,20 @@ fn set_threads(threads: Option<usize>) -> usize {
 }
 
 fn execution(arguments: &SpeedArguments, config: &DecoderConfig, selected: &Selected) -> Execution {
-    let precision = arguments.precision();
+    let workload = arguments.step.workload(config);
     let device = selected.device();
     // Scores of a chunk where attention is written out: a few hundred MiB.
-    let chunk = 1024.min(arguments.length);
-    let workload = Workload {
-        config,
-        batch: arguments.batch,
-        length: arguments.length,
-        precision,
-    };
+    let chunk = 1024.min(workload.length);
     match (arguments.plain, arguments.evaluate) {
         (true, _) => Execution {
-            precision,
+            precision: workload.precision,
             kernels: Kernels::Plain,
             fused_attention: false,
             query_chunk: chunk,
         },
         (false, true) => Execution::exact(device, chunk),
         (false, false) if arguments.unchecked => kernels::unchecked(device, &workload),
-        (false, false) => kernels::fastest(device, &workload),
-    }
-}
-
-fn bad_input(arguments: &SpeedArguments, error: impl ToString) -> TrainerError {
-    TrainerError::Io {
-        path: arguments.shape.clone(),
-        error: io::Error::new(io::ErrorKind::InvalidInput, error.to_string()),
+        (false, false) => kernels::fastest(selected, &workload),
     }
 }
 

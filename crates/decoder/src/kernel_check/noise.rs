@@ -18,9 +18,14 @@ pub(super) struct Noise {
 impl Noise {
     /// Unit variance, in f32.
     pub fn new(stream: u64) -> Self {
+        Self::in_precision(stream, Precision::F32)
+    }
+
+    /// Unit variance.
+    pub fn in_precision(stream: u64, precision: Precision) -> Self {
         Self {
             stream,
-            precision: Precision::F32,
+            precision,
             scale: 1.0,
         }
     }

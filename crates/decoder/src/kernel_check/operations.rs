@@ -1,12 +1,15 @@
 //! Every fused operation but attention, in the widths of the decoder that is trained.
 
+use std::collections::BTreeSet;
+
 use burn::tensor::{Device, Tensor};
 use positional::Spectrum;
 
 use super::Workload;
 use super::comparison::{KernelCheck, compare_on, gradient, tolerance, values};
 use super::noise::{Noise, integers};
-use crate::config::{Activation, DecoderConfig, NormGain};
+use crate::config::{Activation, DecoderConfig};
+use crate::execution::{Execution, Kernels};
 use crate::positions::rotary_tables;
 use crate::precision::Precision;
 
@@ -26,7 +29,9 @@ pub(super) fn check(device: &Device, workload: &Workload<'_>) -> Vec<KernelCheck
     if config.hidden_activation == Activation::GeluTanh {
         checks.extend(geglu(device, workload));
     }
-    checks.extend(linear(device, workload));
+    for outputs in widths_of_products(config) {
+        checks.extend(linear(device, workload, outputs));
+    }
     checks.extend(embedding(device, workload));
     checks.extend(loss(device, workload));
     checks.extend(optimizer(device, workload));
@@ -45,7 +50,9 @@ fn rows(workload: &Workload<'_>, width: usize) -> usize {
 
 /// Rows of a product with a matrix of `weights` elements that the CPU computes in about a second, with its gradients.
 fn rows_of_product(workload: &Workload<'_>, weights: usize) -> usize {
-    tokens(workload).min(FLOPS / (6 * weights)).max(1)
+    let affordable = (FLOPS / (6 * weights)).max(1);
+    // Kernels differ by what divides the rows.
+    tokens(workload).min(1 << affordable.ilog2())
 }
 
 /// The vocabulary, or fewer entries with the same remainder by 64: kernels differ by how rows are aligned.
@@ -67,10 +74,7 @@ fn norms(device: &Device, workload: &Workload<'_>) -> Vec<KernelCheck> {
         widths.dedup();
     }
     let norm = fused::Norm {
-        offset: match config.norm_gain {
-            NormGain::OnePlus => 1.0,
-            NormGain::Plain => 0.0,
-        },
+        offset: config.norm_gain.offset(),
         epsilon: config.rms_norm_eps as f32,
     };
     let mut checks: Vec<KernelCheck> = widths
@@ -95,7 +99,7 @@ fn rms_norm(device: &Device, rows: usize, width: usize, norm: fused::Norm) -> Ve
         let x: Tensor<2> = Noise::new(1).tensor([rows, width], device).require_grad();
         let gain: Tensor<1> = Noise::new(2).tensor([width], device).require_grad();
         let out = fused::rms_norm(x.clone(), gain.clone(), norm);
-        let gradients = weighted(out.clone(), 3).backward();
+        let gradients = weighted(out.clone(), Noise::new(3)).backward();
         vec![
             ("output", values(out), width),
             ("gradient of input", gradient(&x, &gradients), width),
@@ -109,7 +113,7 @@ fn normalize(device: &Device, rows: usize, width: usize, epsilon: f32) -> Vec<Ke
     compare_on(device, &operation, tolerance(Precision::F32), |device| {
         let x: Tensor<2> = Noise::new(1).tensor([rows, width], device).require_grad();
         let out = fused::normalize(x.clone(), f64::from(epsilon));
-        let gradients = weighted(out.clone(), 2).backward();
+        let gradients = weighted(out.clone(), Noise::new(2)).backward();
         vec![
             ("output", values(out), width),
             ("gradient of input", gradient(&x, &gradients), width),
@@ -155,7 +159,7 @@ fn rotation(
         };
         let x: Tensor<4> = Noise::new(1).tensor(shape, device).require_grad();
         let out = fused::rotate(x.clone(), cos, sin);
-        let gradients = weighted(out.clone(), 2).backward();
+        let gradients = weighted(out.clone(), Noise::new(2)).backward();
         vec![
             ("output", values(out), row),
             ("gradient of input", gradient(&x, &gradients), row),
@@ -171,7 +175,7 @@ fn geglu(device: &Device, workload: &Workload<'_>) -> Vec<KernelCheck> {
         let input = |stream| -> Tensor<2> { Noise::new(stream).tensor([rows, width], device) };
         let [gate, up] = [1, 2].map(|stream| input(stream).require_grad());
         let out = fused::geglu(gate.clone(), up.clone());
-        let gradients = weighted(out.clone(), 3).backward();
+        let gradients = weighted(out.clone(), Noise::new(3)).backward();
         vec![
             ("output", values(out), width),
             ("gradient of gate", gradient(&gate, &gradients), width),
@@ -180,31 +184,37 @@ fn geglu(device: &Device, workload: &Workload<'_>) -> Vec<KernelCheck> {
     })
 }
 
-/// The product with the feed-forward layer's gate, as training computes it.
-fn linear(device: &Device, workload: &Workload<'_>) -> Vec<KernelCheck> {
-    let (inputs, outputs) = (
-        workload.config.hidden_size,
-        workload.config.intermediate_size,
-    );
+/// Of the feed-forward layer's gate and of keys: the widest and the narrowest results of products. Those with many rows
+/// to a column are computed in another way.
+fn widths_of_products(config: &DecoderConfig) -> BTreeSet<usize> {
+    let keys = config
+        .layers
+        .values()
+        .map(|kind| config.kv_heads_of(kind) * config.head_dim_of(kind));
+    keys.chain([config.intermediate_size]).collect()
+}
+
+/// The product of hidden states with a matrix of so many columns, as training computes it.
+fn linear(device: &Device, workload: &Workload<'_>, outputs: usize) -> Vec<KernelCheck> {
+    let inputs = workload.config.hidden_size;
     let rows = rows_of_product(workload, inputs * outputs);
     let precision = workload.precision;
     let operation = format!(
         "product ({}, {rows} x {inputs} x {outputs})",
         precision.name()
     );
-    let noise = |stream| Noise {
-        precision,
-        ..Noise::new(stream)
-    };
+    let noise = |stream| Noise::in_precision(stream, precision);
     compare_on(device, &operation, tolerance(precision), |device| {
+        let execution = Execution {
+            precision: precision_on(device, precision),
+            kernels: Kernels::Fused,
+            fused_attention: false,
+            query_chunk: 1,
+        };
         let x: Tensor<2> = noise(1).tensor([rows, inputs], device).require_grad();
         let weight: Tensor<2> = noise(2).tensor([inputs, outputs], device).require_grad();
-        let out = match precision_on(device, precision) {
-            Precision::F32 => fused::linear(x.clone(), weight.clone()),
-            Precision::Bf16 => Precision::Bf16.matmul(x.clone(), weight.clone()),
-        };
-        let upstream: Tensor<2> = noise(3).tensor([rows, outputs], device);
-        let gradients = (out.clone() * upstream).sum().backward();
+        let out = execution.linear(x.clone(), weight.clone());
+        let gradients = weighted(out.clone(), noise(3)).backward();
         vec![
             ("output", values(out), outputs),
             ("gradient of input", gradient(&x, &gradients), inputs),
@@ -222,7 +232,7 @@ fn embedding(device: &Device, workload: &Workload<'_>) -> Vec<KernelCheck> {
         let table: Tensor<2> = Noise::new(1).tensor(shape, device).require_grad();
         let ids = integers(2, vocabulary, [1, rows], device);
         let out = fused::embedding(table.clone(), ids, 3.0);
-        let gradients = weighted(out.clone(), 3).backward();
+        let gradients = weighted(out.clone(), Noise::new(3)).backward();
         vec![
             ("output", values(out), width),
             ("gradient of table", gradient(&table, &gradients), width),
@@ -240,17 +250,13 @@ fn loss(device: &Device, workload: &Workload<'_>) -> Vec<KernelCheck> {
         precision.name()
     );
     compare_on(device, &operation, tolerance(precision), |device| {
-        let hidden: Tensor<2> = Noise {
-            precision,
-            ..Noise::new(1)
-        }
-        .tensor([rows, width], device)
-        .require_grad();
+        let hidden: Tensor<2> = Noise::in_precision(1, precision)
+            .tensor([rows, width], device)
+            .require_grad();
         // Logits of variance 4: neither flat nor one-hot.
         let weight: Tensor<2> = Noise {
-            precision,
             scale: 2.0 * (width as f32).powf(-0.5),
-            ..Noise::new(2)
+            ..Noise::in_precision(2, precision)
         }
         .tensor([vocabulary, width], device)
         .require_grad();
@@ -315,8 +321,8 @@ fn precision_on(device: &Device, precision: Precision) -> Precision {
 }
 
 /// The sum of `x`, each element with a factor of its own: a scalar whose gradients meet all of `x`.
-fn weighted<const R: usize>(x: Tensor<R>, stream: u64) -> Tensor<1> {
-    let factors = Noise::new(stream).tensor(x.dims(), &x.device());
+fn weighted<const R: usize>(x: Tensor<R>, factors: Noise) -> Tensor<1> {
+    let factors = factors.tensor(x.dims(), &x.device());
     (x * factors).sum()
 }
 
@@ -375,6 +381,6 @@ mod tests {
         };
         assert_eq!(rows(&workload, 64), ROWS);
         assert_eq!(rows(&workload, 1 << 20), 32);
-        assert_eq!(rows_of_product(&workload, 1 << 30), 155);
+        assert_eq!(rows_of_product(&workload, 1 << 30), 128);
     }
 }

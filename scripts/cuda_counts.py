@@ -217,7 +217,7 @@ def tables(options: argparse.Namespace, cold: Run, runs: list[Run]) -> str:
     ]
     refused = many.report["refusals"] + cold.report["refusals"]
     if refused:
-        parts += ["## Launches that the device would refuse", *(f"* `{words}`" for words in sorted(set(refused)))]
+        parts += ["## Launches and tensor maps that the device would refuse", *(f"* `{words}`" for words in sorted(set(refused)))]
     return "\n\n".join(parts) + "\n"
 
 

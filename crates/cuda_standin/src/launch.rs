@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::ffi::{c_int, c_uint, c_void};
+use std::ptr::null_mut;
 
 use crate::device::{
     MAX_BLOCK, MAX_BLOCK_THREADS, MAX_GRID, REGISTERS, SHARED_BYTES, SHARED_BYTES_OPT_IN,
@@ -38,8 +39,10 @@ pub struct Kernel {
 pub struct Kernels {
     pub by_name: BTreeMap<String, Kernel>,
     pub refused: u64,
-    /// The first launches that were refused, in words.
+    /// The first launches and tensor maps that were refused, in words.
     pub refusals: Vec<String>,
+    /// The kernel that was launched last: what is refused without a kernel comes after it.
+    last: String,
     functions: Vec<Function>,
 }
 
@@ -128,21 +131,31 @@ impl Kernels {
         let probe = event::probe_nanoseconds(&name);
         let blocks = product(shape.grid);
         let block_threads = product(shape.block);
+        let threads = blocks * block_threads;
+        self.last.clone_from(&name);
         let kernel = self.by_name.entry(name).or_default();
         kernel.launches += 1;
         kernel.blocks += blocks;
-        kernel.threads += blocks * block_threads;
+        kernel.threads += threads;
         kernel.block_threads = kernel.block_threads.max(block_threads);
         kernel.dynamic_shared_bytes = kernel.dynamic_shared_bytes.max(shape.shared_bytes);
-        let threads = blocks * block_threads;
         Ok(probe.unwrap_or_else(|| event::launch_nanoseconds(threads, tensor_cores)))
     }
 
     fn refuse(&mut self, name: &str, shape: &Shape) {
-        const KEPT: usize = 20;
         self.refused += 1;
+        self.keep(format!("{name}: {shape:?}"));
+    }
+
+    /// Keeps what a tensor map that is refused describes. No kernel is named with a map.
+    pub fn refuse_map(&mut self, map: &str) {
+        self.keep(format!("tensor map, after {}: {map}", self.last));
+    }
+
+    fn keep(&mut self, words: String) {
+        const KEPT: usize = 20;
         if self.refusals.len() < KEPT {
-            self.refusals.push(format!("{name}: {shape:?}"));
+            self.refusals.push(words);
         }
     }
 }
@@ -195,15 +208,22 @@ pub extern "C" fn cuLaunchCooperativeKernel(
     block_y: c_uint,
     block_z: c_uint,
     shared_bytes: c_uint,
-    _stream: Handle,
-    _arguments: *mut *mut c_void,
+    stream: Handle,
+    arguments: *mut *mut c_void,
 ) -> Status {
-    let shape = Shape {
-        grid: [grid_x, grid_y, grid_z],
-        block: [block_x, block_y, block_z],
-        shared_bytes: u64::from(shared_bytes),
-    };
-    driver::with(|driver| launch(driver, function, &shape))
+    cuLaunchKernel(
+        function,
+        grid_x,
+        grid_y,
+        grid_z,
+        block_x,
+        block_y,
+        block_z,
+        shared_bytes,
+        stream,
+        arguments,
+        null_mut(),
+    )
 }
 
 /// The beginning of `CUlaunchConfig`, which is all that is read of it.

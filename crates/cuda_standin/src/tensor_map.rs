@@ -20,6 +20,7 @@ fn element_bytes(kind: c_uint) -> u64 {
 }
 
 /// What all kinds of maps have.
+#[derive(Debug)]
 struct Tensor {
     address: u64,
     dimensions: Vec<u64>,
@@ -89,8 +90,12 @@ fn fits_swizzle(row_bytes: u64, interleave: c_uint, swizzle: c_uint) -> bool {
     interleave != NO_INTERLEAVE || (row_bytes.is_multiple_of(16) && row_bytes <= most)
 }
 
-fn write(place: *mut TensorMap, is_valid: bool) -> Status {
+fn write(place: *mut TensorMap, is_valid: bool, described: impl FnOnce() -> String) -> Status {
     if !is_valid {
+        driver::with(|driver| {
+            driver.tensor_maps_refused += 1;
+            driver.kernels.refuse_map(&described());
+        });
         return INVALID_VALUE;
     }
     driver::with(|driver| driver.tensor_maps += 1);
@@ -125,7 +130,9 @@ pub unsafe extern "C" fn cuTensorMapEncodeTiled(
     let is_valid = tensor.is_valid()
         && sizes.iter().all(|size| (1..=256).contains(size))
         && fits_swizzle(row_bytes, interleave, swizzle);
-    write(map, is_valid)
+    write(map, is_valid, || {
+        format!("{tensor:?}, box {sizes:?}, swizzle {swizzle}")
+    })
 }
 
 /// Describes a tensor whose patches of an image are copied to shared memory.
@@ -149,11 +156,11 @@ pub unsafe extern "C" fn cuTensorMapEncodeIm2col(
 ) -> Status {
     // SAFETY: the caller passes arrays of this rank.
     let tensor = unsafe { Tensor::new(rank, address, dimensions, strides, element_strides) };
-    let is_valid = tensor.is_some_and(|tensor| tensor.is_valid());
-    write(
-        map,
-        is_valid && rank >= 3 && channels <= 256 && pixels <= 1024,
-    )
+    let is_tensor = tensor.as_ref().is_some_and(Tensor::is_valid);
+    let is_valid = is_tensor && rank >= 3 && channels <= 256 && pixels <= 1024;
+    write(map, is_valid, || {
+        format!("{tensor:?}, {channels} channels, {pixels} pixels")
+    })
 }
 
 /// Describes a tensor whose wide patches are copied: the device that is stood in for has no such copy.
@@ -196,5 +203,15 @@ mod tests {
         assert_eq!(encode(512, 1538, 64, 3), INVALID_VALUE);
         assert_eq!(encode(512, 1536, 128, 3), INVALID_VALUE);
         assert_eq!(encode(512, 1536, 257, 0), INVALID_VALUE);
+        driver::with(|driver| {
+            assert!(driver.tensor_maps_refused >= 4);
+            assert!(
+                driver
+                    .kernels
+                    .refusals
+                    .iter()
+                    .any(|words| words.contains("box [257, 16]"))
+            );
+        });
     }
 }

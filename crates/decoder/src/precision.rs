@@ -45,10 +45,15 @@ impl Precision {
     pub(crate) fn matmul<const R: usize>(self, a: Tensor<R>, b: Tensor<R>) -> Tensor<R> {
         match self {
             Self::F32 => a.matmul(b),
-            Self::Bf16 => a
-                .cast(FloatDType::BF16)
-                .matmul(b.cast(FloatDType::BF16))
-                .cast(FloatDType::F32),
+            Self::Bf16 => {
+                // Not every shape survives the kernels that Burn tries for its own product.
+                let multiply = match fused::multiplies_bf16(&a.device()) {
+                    true => fused::linear,
+                    false => Tensor::matmul,
+                };
+                let [a, b] = [a, b].map(|x| x.cast(FloatDType::BF16));
+                multiply(a, b).cast(FloatDType::F32)
+            }
         }
     }
 }

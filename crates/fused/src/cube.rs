@@ -15,6 +15,7 @@ use burn_cubecl::tensor::CubeTensor;
 use gpu_kernels::{ElemType, Handle, adamw, cross_entropy, embedding, geglu, rms_norm, rotary};
 
 use crate::cube_attention;
+use crate::cube_product::product;
 use crate::ops::{AdamW, Attention, FusedOps, GradientOps, Head, Norm, PlainOps};
 
 type Gpu = FloatTensor<CubeBackend>;
@@ -24,7 +25,7 @@ const LOGITS: usize = 1 << 27;
 
 impl FusedOps for CubeBackend {
     fn fused_linear(x: Gpu, weight: Gpu) -> Gpu {
-        Self::float_matmul(x, weight)
+        product(x, weight)
     }
 
     fn fused_rms_norm(x: Gpu, gain: Gpu, norm: Norm) -> Gpu {
@@ -124,11 +125,11 @@ impl PlainOps for CubeBackend {
 
 impl GradientOps for CubeBackend {
     fn fused_linear_grad_input(grad: Gpu, weight: Gpu) -> Gpu {
-        Self::float_matmul(grad, Self::float_transpose(weight))
+        product(grad, Self::float_transpose(weight))
     }
 
     fn fused_linear_grad_weight(x: Gpu, grad: Gpu) -> Gpu {
-        Self::float_matmul(Self::float_transpose(x), grad)
+        product(Self::float_transpose(x), grad)
     }
 
     fn fused_rms_norm_forward(x: Gpu, gain: Gpu, norm: Norm) -> (Gpu, Gpu) {
@@ -234,13 +235,13 @@ impl GradientOps for CubeBackend {
             let (logits, losses_of_chunk) = chunk.losses(head.softcap, Some(head.scale));
             losses.push(losses_of_chunk);
             let grad_logits = narrowed(logits, head.bf16); // [Q, V]
-            let product = Self::float_matmul(grad_logits.clone(), head_weight.clone());
-            grad_hidden.push(widened(product)); // [Q, C]
-            let product = Self::float_matmul(Self::float_transpose(grad_logits), chunk.hidden);
-            let product = widened(product); // [V, C]
+            let grad = product(grad_logits.clone(), head_weight.clone());
+            grad_hidden.push(widened(grad)); // [Q, C]
+            let grad = product(Self::float_transpose(grad_logits), chunk.hidden);
+            let grad = widened(grad); // [V, C]
             grad_weight = Some(match grad_weight {
-                Some(sum) => Self::float_add(sum, product),
-                None => product,
+                Some(sum) => Self::float_add(sum, grad),
+                None => grad,
             });
         }
         let sum = Self::float_sum(joined(losses));
@@ -307,10 +308,10 @@ fn chunks(
         let part = Slice::from(start..rows.min(start + at_once));
         let hidden = CubeBackend::float_slice(hidden.clone(), &[part]); // [Q, C]
         let transposed = CubeBackend::float_transpose(weight.clone()); // [C, V]
-        let product = CubeBackend::float_matmul(hidden.clone(), transposed);
+        let logits = product(hidden.clone(), transposed);
         Chunk {
             // Fresh memory: the gradients are written there.
-            logits: into_contiguous(widened(product)),
+            logits: into_contiguous(widened(logits)),
             targets: into_contiguous(CubeBackend::float_slice(targets.clone(), &[part])),
             hidden,
         }

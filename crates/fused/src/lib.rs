@@ -12,6 +12,7 @@ mod autodiff;
 mod collectives;
 mod cube;
 mod cube_attention;
+mod cube_product;
 mod flex;
 pub mod ops;
 pub mod profile;

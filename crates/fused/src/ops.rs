@@ -52,7 +52,7 @@ pub struct Head {
 /// Operations with gradients. Matrices are row-major `[in, out]`; N counts tokens.
 #[backend_extension(Cube, Flex, Autodiff, Fusion: cfg(feature = "fusion"))]
 pub trait FusedOps: Backend {
-    /// `x @ weight`: `[N, I]` and `[I, O]` to `[N, O]`.
+    /// `x @ weight`: `[N, I]` and `[I, O]` to `[N, O]`. On GPUs both may have the same dimensions before these.
     #[fusion(meta = spec::linear)]
     fn fused_linear(x: FloatTensor<Self>, weight: FloatTensor<Self>) -> FloatTensor<Self>;
 
@@ -271,15 +271,27 @@ mod spec {
     }
 
     pub(super) fn linear(x: &TensorSpec, weight: &TensorSpec) -> TensorSpec {
-        shaped(x, &[x.shape[0], weight.shape[1]])
+        matrices(x, from_end(x, 2), from_end(weight, 1))
     }
 
     pub(super) fn linear_grad_input(grad: &TensorSpec, weight: &TensorSpec) -> TensorSpec {
-        shaped(grad, &[grad.shape[0], weight.shape[0]])
+        matrices(grad, from_end(grad, 2), from_end(weight, 2))
     }
 
     pub(super) fn linear_grad_weight(x: &TensorSpec, grad: &TensorSpec) -> TensorSpec {
-        shaped(x, &[x.shape[1], grad.shape[1]])
+        matrices(x, from_end(x, 1), from_end(grad, 1))
+    }
+
+    /// As many as `like` holds, of another shape.
+    fn matrices(like: &TensorSpec, rows: usize, columns: usize) -> TensorSpec {
+        let batch = like.shape.num_dims() - 2;
+        let mut shape = like.shape[..batch].to_vec();
+        shape.extend([rows, columns]);
+        shaped(like, &shape)
+    }
+
+    fn from_end(x: &TensorSpec, places: usize) -> usize {
+        x.shape[x.shape.num_dims() - places]
     }
 
     pub(super) fn embedding(weight: &TensorSpec, ids: &TensorSpec) -> TensorSpec {

@@ -16,7 +16,7 @@ pub fn has_attention(device: &Device, attention: &Attention) -> bool {
     is_cpu(device) || is_gpu(device) && cube_attention::serves(attention)
 }
 
-/// Whether [`attention`] takes bf16 on `device`, and [`loss`] multiplies in it.
+/// Whether [`attention`] and [`linear`] take bf16 on `device`, and [`loss`] multiplies in it.
 pub fn multiplies_bf16(device: &Device) -> bool {
     is_gpu(device)
 }
@@ -31,8 +31,9 @@ fn is_gpu(device: &Device) -> bool {
     matches!(device.as_dispatch(), DispatchDevice::Cube(_))
 }
 
-/// [`FusedOps::fused_linear`]: `x` `[N, I]`, `weight` `[I, O]`, result `[N, O]`.
-pub fn linear(x: Tensor<2>, weight: Tensor<2>) -> Tensor<2> {
+/// [`FusedOps::fused_linear`]: `x` `[N, I]`, `weight` `[I, O]`, result `[N, O]`, in the number format of both. Only
+/// GPUs take bf16, and more dimensions.
+pub fn linear<const R: usize>(x: Tensor<R>, weight: Tensor<R>) -> Tensor<R> {
     Tensor::from_dispatch(Dispatch::fused_linear(
         x.into_dispatch(),
         weight.into_dispatch(),

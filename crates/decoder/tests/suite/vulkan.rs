@@ -3,7 +3,7 @@
 //! Any device that wgpu finds will do, a real GPU first, else a software rasterizer (Debian's
 //! `mesa-vulkan-drivers`). Run by `make test-vulkan` only, which fails where there is no device.
 
-use burn::tensor::{Device, DeviceKind, DeviceType};
+use burn::tensor::{Device, DeviceKind, DeviceType, FloatDType, Tensor, TensorData};
 use decoder::{
     Decoder, DecoderConfig, Execution, KernelCheck, Kernels, LayerKind, Precision, Workload,
     check_attention, check_operations, load_parameters, named_tensors,
@@ -121,6 +121,80 @@ fn vulkan_fused_attention_is_right_or_known_to_be_wrong() {
         }
         println!("the fused attention is wrong here; the trainer does not use it");
     }
+}
+
+/// Value and gradients of `(x @ w) * direction` in 16 bits, computed on `device` and read in f32.
+fn half_product(x: [usize; 3], columns: usize, device: &Device) -> [Vec<f32>; 3] {
+    let [batch, rows, inner] = x;
+    let wave = |shape: [usize; 3], pace: f32| {
+        let count = shape.iter().product::<usize>();
+        let values = (0..count).map(|i| (i as f32 * pace).sin()).collect();
+        Tensor::<3>::from_data(TensorData::new(values, shape), device)
+    };
+    let x = wave([batch, rows, inner], 0.37).require_grad();
+    let weight = wave([batch, inner, columns], 0.53).require_grad();
+    let [half_x, half_weight] = [&x, &weight].map(|x| x.clone().cast(FloatDType::F16));
+    let out = fused::linear(half_x, half_weight).cast(FloatDType::F32);
+    let direction = wave([batch, rows, columns], 0.71);
+    let gradients = (out.clone() * direction).sum().backward();
+    let [of_x, of_weight] = [&x, &weight].map(|x| x.grad(&gradients).expect("a gradient"));
+    [out.inner(), of_x, of_weight].map(|x| x.into_data().iter().collect())
+}
+
+/// Results with many rows to a column are cut into batches of products or turned on their side
+/// (`fused/src/cube_product.rs`): products, gradients of both inputs, with and without rows to cut at.
+#[test]
+#[ignore = "takes minutes on a software rasterizer: make test-vulkan"]
+fn vulkan_tall_products_of_16_bits() {
+    let device = device().autodiff();
+    for (x, columns) in [
+        ([1, 256, 48], 16), // eight products of 32 rows
+        ([1, 250, 16], 24), // 250 rows have no such part: turned
+        ([1, 16, 192], 32), // the gradient of the weight is tall
+        ([3, 192, 24], 16), // a batch: turned
+        ([2, 40, 32], 40),  // not tall
+    ] {
+        let [rows, inner] = [x[1], x[2]];
+        let found = half_product(x, columns, &device);
+        let exact = product_on_host(x, columns);
+        for ((name, found), exact) in ["value", "of x", "of weight"].iter().zip(found).zip(exact) {
+            let size = exact.iter().map(|e| e * e).sum::<f64>().sqrt();
+            let off = found
+                .iter()
+                .zip(&exact)
+                .map(|(f, e)| (f64::from(*f) - e).powi(2));
+            let off = off.sum::<f64>().sqrt() / size;
+            assert!(
+                off < 2e-3,
+                "{rows} x {inner} x {columns}, {name}: off by {off:.1e}"
+            );
+        }
+    }
+}
+
+/// The same in f64 by three loops.
+fn product_on_host([batch, rows, inner]: [usize; 3], columns: usize) -> [Vec<f64>; 3] {
+    let wave = |i: usize, pace: f32| f64::from((i as f32 * pace).sin());
+    let mut value = vec![0.0; batch * rows * columns];
+    let mut of_x = vec![0.0; batch * rows * inner];
+    let mut of_weight = vec![0.0; batch * inner * columns];
+    for b in 0..batch {
+        for r in 0..rows {
+            for i in 0..inner {
+                for c in 0..columns {
+                    let out = (b * rows + r) * columns + c;
+                    let (at_x, at_weight) =
+                        ((b * rows + r) * inner + i, (b * inner + i) * columns + c);
+                    let (x, weight, direction) =
+                        (wave(at_x, 0.37), wave(at_weight, 0.53), wave(out, 0.71));
+                    value[out] += x * weight;
+                    of_x[at_x] += direction * weight;
+                    of_weight[at_weight] += x * direction;
+                }
+            }
+        }
+    }
+    [value, of_x, of_weight]
 }
 
 #[test]

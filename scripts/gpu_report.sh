@@ -11,14 +11,14 @@
 # Every step has a limit of its own and fails by itself. After each one, FOLDER holds a whole summary.md and a whole
 # archive of everything (results.tar.gz), so that a call that is cut off leaves what it had. The status is 0 if no
 # step failed. Environment:
-#   TRAINER    built with `--features cuda` (default: target/release/trainer)
+#   TRAINER    built with `--features cuda` (default: that of the bundle this is part of, else target/release/trainer)
 #   PYTHON     with PyTorch for CUDA and safetensors (default: python3)
 #   DEVICE     of the trainer (default: cuda; cpu in a rehearsal; wgpu:cpu for a software Vulkan)
 #   DEADLINE   seconds after which no step begins or goes on (default: 585, in the second call 285)
 #   CACHE      a folder with the caches of an earlier call (its FOLDER.work/environment), to begin with
 set -uo pipefail
 shopt -s nullglob
-cd "$(dirname "$0")/.."
+root=$(cd "$(dirname "$0")/.." && pwd)
 
 call=1 rehearse=false short=false
 while [[ ${1:-} == --* ]]; do
@@ -31,7 +31,8 @@ while [[ ${1:-} == --* ]]; do
     shift
 done
 out=$(realpath -m "${1:?usage: scripts/gpu_report.sh [--call 1|2] [--rehearse [--short]] FOLDER}")
-trainer=$(realpath "${TRAINER:-target/release/trainer}") || exit 2
+[[ -x $root/trainer ]] && built=$root/trainer || built=$root/target/release/trainer
+trainer=$(realpath -e "${TRAINER:-$built}") || exit 2
 python=${PYTHON:-python3}
 # Beside the folder, in which few files are to be fetched.
 work=$out.work
@@ -51,6 +52,10 @@ has_torch=false
 
 # CubeCL and Burn read their settings from the working directory; a cache between the steps' processes spares each of
 # them minutes of tuning and compiling. The keys are those of cubecl 0.12 (crates cubecl-environment, cubecl-runtime).
+# Every step runs in the folder with the settings, which shows what steps look for as the repository does.
+for name in configs datasets scripts benchmarks; do
+    ln -sfn "$root/$name" "$work/$name"
+done
 rm -rf "$work/environment"
 [[ -z ${CACHE:-} ]] || cp -r "$CACHE" "$work/environment"
 settings() {
@@ -63,20 +68,23 @@ mkdir -p "$work/profile"
     printf 'profiling.logger.level = "medium"\nprofiling.logger.file = "%s"\n' "$work/profile/kernels.log"
 } >"$work/profile/cubecl.toml"
 [[ -n ${CUDA_PATH:-} || ! -d /usr/local/cuda ]] || export CUDA_PATH=/usr/local/cuda
+cd "$work" || exit 2
 
+commit=$(cat "$root/COMMIT" 2>/dev/null || git -C "$root" rev-parse HEAD 2>/dev/null || echo unknown)
 rows=() failed=0
 # Files of the archive are small: logs, lines of JSON, tables. The caches stay where they are.
 pack() {
     {
         echo "# GPU report, call $call$($rehearse && echo ', rehearsal on the CPU: no number here is a GPU'\''s')"
         echo
-        echo "Commit $(cat COMMIT 2>/dev/null || git rev-parse HEAD 2>/dev/null || echo unknown), $(date -u +%FT%TZ), device $device."
+        echo "Commit $commit, $(date -u +%FT%TZ), device $device."
         echo
         echo '| step | status | seconds | last line |'
         echo '|---|---|---:|---|'
         printf '%s\n' "${rows[@]}"
     } >"$work/summary.md"
-    tar -C "$work" --exclude=environment --exclude=runs -czf "$out/.results" . && mv "$out/.results" "$out/results.tar.gz"
+    tar -C "$work" --exclude=./{environment,runs,configs,datasets,scripts,benchmarks} -czf "$out/.results" . &&
+        mv "$out/.results" "$out/results.tar.gz"
     cp "$work/summary.md" "$out/.summary" && mv "$out/.summary" "$out/summary.md"
 }
 
@@ -99,9 +107,10 @@ step() {
         *) word="FAILED: status $status" ;;
     esac
     [[ $word != FAILED* ]] || { failed=1 && tail -n 3 "$work/$name.err"; }
-    local last
-    last=$(cat "$work/$name.txt" "$work/$name.err" | grep -v '^ *$' | tail -n 1 | cut -c1-300 | tr '|' '/')
-    [[ $word != done ]] || last=$(grep -v '^ *$' "$work/$name.txt" | tail -n 1 | cut -c1-300 | tr '|' '/')
+    # What went wrong is in the second file.
+    local last files=("$work/$name.txt")
+    [[ $word == done ]] || files+=("$work/$name.err")
+    last=$(cat "${files[@]}" | grep -v '^ *$' | tail -n 1 | cut -c1-300 | tr '|' '/')
     rows+=("| $name | $word | $((SECONDS - began)) | $last |")
     echo "${rows[-1]}"
     pack
@@ -121,13 +130,12 @@ shape() { "$python" benchmarks/report.py shape benchmarks/shapes.toml "$1" "$wor
 speed() {
     local name=$1 shape=$2
     shift 2
-    (cd "$folder" && "$trainer" speed --device "$device" --dtype "$dtype" --shape "$work/$shape.json" "$@") |
-        tail -n 1 >"$work/$name.json" && "$python" benchmarks/report.py speed "$work/$name.json"
+    "$trainer" speed --device "$device" --dtype "$dtype" --shape "$work/$shape.json" "$@" |
+        tail -n 1 >"$work/$name.json" && "$python" "$work/benchmarks/report.py" speed "$work/$name.json"
 }
 start() { speed start "$small" --batch "$small_batch" --length "$small_length" --steps 3 --warmup 1 --unchecked; }
 check() {
-    (cd "$work" && "$trainer" check-kernels --device "$device" --dtype "$dtype" --shape "$work/$model.json" \
-        --batch "$batch" --length "$length")
+    "$trainer" check-kernels --device "$device" --dtype "$dtype" --shape "$work/$model.json" --batch "$batch" --length "$length"
 }
 # Ours beside PyTorch with the same weights; without PyTorch ours alone.
 main_case() {
@@ -135,10 +143,7 @@ main_case() {
         speed main "$model" --batch "$batch" --length "$length" --steps "$steps" --warmup "$warmup"
         return
     fi
-    # The trainer finds the settings in its working directory.
-    local wrapper=$work/trainer-speed
-    printf '#!/bin/sh\ncd "%s" && exec "%s" speed "$@"\n' "$work" "$trainer" >"$wrapper" && chmod +x "$wrapper"
-    "$python" benchmarks/run.py --ours "$wrapper" --python "$python" --device "$device" --model "$model" --length "$length" \
+    "$python" benchmarks/run.py --ours "$trainer speed" --python "$python" --device "$device" --model "$model" --length "$length" \
         --mode train --rounds "$rounds" --eager-fallback --ours-seconds 200 --peer-seconds 120 --results "$work"
     local status=$?
     "$python" benchmarks/report.py take "$work" "$work"
@@ -154,7 +159,7 @@ unfused() {
 }
 profile() {
     rm -f "$work/profile/kernels.log"
-    folder=$work/profile speed profiled "$model" --batch "$batch" --length "$length" --steps 2 --warmup 1 --unchecked || return
+    (cd "$work/profile" && speed profiled "$model" --batch "$batch" --length "$length" --steps 2 --warmup 1 --unchecked) || return
     [[ -s $work/profile/kernels.log ]] || { echo 'the device has no log of kernels' && return 77; }
     "$python" benchmarks/report.py profile "$work/profile/kernels.log" >"$work/kernels.md"
     local status=$?
@@ -180,10 +185,9 @@ caches() {
     "$python" benchmarks/report.py cache_copy "$database" "$out/tuning.db" --without kernels
 }
 
-folder=$work rounds=1
-export work out trainer python device dtype model batch length steps warmup small small_batch small_length parity_steps has_torch \
-    folder rounds
-export -f machine shape speed start check main_case unfused profile parity anatomy memory encodings caches
+rounds=1
+export work out trainer python device dtype model batch length steps warmup small small_batch small_length parity_steps has_torch rounds
+export -f machine speed start check main_case unfused profile parity anatomy memory encodings caches
 run() { # NAME LIMIT FUNCTION [ARGUMENT..]
     local name=$1 limit=$2
     shift 2

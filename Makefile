@@ -17,7 +17,7 @@ NEXTEST := $(shell $(CARGO) nextest --version 2>/dev/null)
 
 .PHONY: help
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z][a-z-]*:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z][a-z-]*:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: test
 test: check-format clippy unit-tests api-docs ## Everything that must pass: format, lints, tests, docs
@@ -76,6 +76,15 @@ test-vulkan: ## GPU kernels, decoder, training and anatomy against the CPU, on a
 rehearse-gpu: ## Every step of scripts/gpu_report.sh on the CPU, small (with PyTorch if PYTHON has it)
 	$(CARGO) build -p trainer
 	TRAINER=$(TARGET_DIR)/debug/trainer scripts/gpu_report.sh --rehearse $(TARGET_DIR)/gpu-rehearsal
+
+# A profile of its own: other options rebuild everything.
+.PHONY: gpu-bundle
+gpu-bundle: ## One archive of at most 27 MiB with all that a machine with a GPU needs: trainer for CUDA, scripts, data
+	scripts/gpu_bundle.sh $(TARGET_DIR)/gpu-bundle/prope-gpu.tar.xz
+
+.PHONY: rehearse-bundle
+rehearse-bundle: gpu-bundle ## Every step of scripts/gpu_report.sh from that archive, in a Debian without cargo and git (root, debootstrap)
+	scripts/gpu_place.sh $(TARGET_DIR)/gpu-bundle/prope-gpu.tar.xz
 
 .PHONY: mutate-kernels
 mutate-kernels: ## Break one GPU kernel after the other: does the check before training see it? (half an hour)

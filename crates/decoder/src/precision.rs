@@ -47,9 +47,10 @@ impl Precision {
             Self::F32 => a.matmul(b),
             Self::Bf16 => {
                 // Not every shape survives the kernels that Burn tries for its own product.
-                let multiply = match fused::multiplies_bf16(&a.device()) {
-                    true => fused::linear,
-                    false => Tensor::matmul,
+                let multiply = if fused::multiplies_bf16(&a.device()) {
+                    fused::linear
+                } else {
+                    Tensor::matmul
                 };
                 let [a, b] = [a, b].map(|x| x.cast(FloatDType::BF16));
                 multiply(a, b).cast(FloatDType::F32)

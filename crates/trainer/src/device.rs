@@ -76,6 +76,7 @@ fn threads() -> usize {
 /// Real GPUs that wgpu reaches; `None` in a binary without wgpu. A software rasterizer has no physical card
 /// behind it.
 #[cfg(feature = "wgpu")]
+#[expect(clippy::unnecessary_wraps, reason = "`None` without the feature")]
 fn wgpu_gpus() -> Option<Vec<Device>> {
     let real = |device: &Device| {
         *device != Device::wgpu(DeviceKind::Cpu)
@@ -92,6 +93,7 @@ fn wgpu_gpus() -> Option<Vec<Device>> {
 
 /// Software rasterizers that wgpu reaches, at most one; `None` in a binary without wgpu.
 #[cfg(feature = "wgpu")]
+#[expect(clippy::unnecessary_wraps, reason = "`None` without the feature")]
 fn rasterizers() -> Option<Vec<Device>> {
     let software = |device: &Device| *device == Device::wgpu(DeviceKind::Cpu);
     let found = Device::enumerate(DeviceType::Wgpu).into_vec();
@@ -105,6 +107,7 @@ fn rasterizers() -> Option<Vec<Device>> {
 
 /// GPUs that CUDA reaches; `None` in a binary without CUDA.
 #[cfg(feature = "cuda")]
+#[expect(clippy::unnecessary_wraps, reason = "`None` without the feature")]
 fn cuda_gpus() -> Option<Vec<Device>> {
     Some(Device::enumerate(DeviceType::Cuda).into_vec())
 }

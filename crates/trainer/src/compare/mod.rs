@@ -14,16 +14,13 @@ mod words;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use report::Table;
 use report::chart::Chart;
-use report::{Table, Theme};
 
 use crate::compare::effects::{Outcome, outcomes};
 use crate::compare::study::Study;
 use crate::error::TrainerError;
 use crate::screen;
-
-/// Pixels of a PNG for each of the page's: sharp on paper.
-const PNG_SCALE: f32 = 2.0;
 
 /// What the command line asks of a comparison.
 #[derive(Debug)]
@@ -99,6 +96,16 @@ pub fn write_table(folder: &Path, name: &str, table: &Table) -> Result<(), Train
     Ok(())
 }
 
+#[cfg(feature = "png")]
+fn write_png(path: &Path, chart: &dyn Chart) -> Result<(), TrainerError> {
+    /// Pixels of a PNG for each of the page's: sharp on paper.
+    const SCALE: f32 = 2.0;
+    let png = chart
+        .to_png(report::Theme::Light, SCALE)
+        .map_err(|error| TrainerError::io(path)(std::io::Error::other(error)))?;
+    write(path, &png)
+}
+
 /// Writes a chart in every format.
 ///
 /// # Errors
@@ -106,10 +113,8 @@ pub fn write_table(folder: &Path, name: &str, table: &Table) -> Result<(), Train
 pub fn write_chart(folder: &Path, name: &str, chart: &dyn Chart) -> Result<(), TrainerError> {
     // Not `with_extension`: a name may have a dot of its own.
     let path = |extension: &str| folder.join(format!("{name}.{extension}"));
-    let png = chart
-        .to_png(Theme::Light, PNG_SCALE)
-        .map_err(|error| TrainerError::io(&path("png"))(std::io::Error::other(error)))?;
-    write(&path("png"), &png)?;
+    #[cfg(feature = "png")]
+    write_png(&path("png"), chart)?;
     write(&path("svg"), chart.to_svg().as_bytes())?;
     write(&path("csv"), chart.to_csv().as_bytes())
 }

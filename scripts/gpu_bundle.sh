@@ -37,10 +37,10 @@ find_libclang() {
 # LLVM without what a trainer for CUDA never reaches: other processors, and tables for unwinding through code that does
 # not throw. Prints the data folder in which the build finds it.
 slim_llvm() {
-    scripts/llvm.sh >&2
-    local full slim target part
-    full=$(realpath "${XDG_DATA_HOME:-$HOME/.local/share}"/tracel/tracel-llvm-*/)
-    slim=$folder/data/tracel/$(basename "${XDG_DATA_HOME:-$HOME/.local/share}"/tracel/tracel-llvm-*/)
+    local full slim library target part
+    full=$(scripts/llvm.sh | sed -n 's/.* is in place: \([^ ]*\).*/\1/p')
+    [[ -n $full ]] || fail "scripts/llvm.sh does not say where LLVM is"
+    slim=$folder/data/tracel/$(basename "$full")
     if [[ ! -e $slim/.tracel-llvm-installed ]]; then
         rm -rf "$slim"
         mkdir -p "$slim"

@@ -45,7 +45,7 @@ MUTATIONS = [
     ("AdamW: decay is forgotten", GPU + "adamw.rs", "param[i] * Vector::new(kept)", "param[i]", "AdamW"),
     ("sum of squares: one block too few", GPU + "adamw.rs", "if block < blocks {", "if block + 1 < blocks {", "AdamW"),
     ("product: the gradient of a weight is doubled", CUBE + "cube.rs",
-     "Self::float_matmul(Self::float_transpose(x), grad)", "Self::float_mul_scalar(Self::float_matmul(Self::float_transpose(x), grad), 2.0.into())", "product"),
+     "product(Self::float_transpose(x), grad)", "Self::float_mul_scalar(product(Self::float_transpose(x), grad), 2.0.into())", "product"),
     ("attention: 5% more scale", CUBE + "cube_attention.rs",
      "scale: ScoreScale::Custom(attention.scale)", "scale: ScoreScale::Custom(attention.scale * 1.05)", "attention"),
     ("attention: the window is a token too wide", CUBE + "cube_attention.rs",

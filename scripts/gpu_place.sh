@@ -6,6 +6,7 @@
 #
 # Needs root and debootstrap (Debian: apt-get install debootstrap); without them its status is 77. Environment:
 #   PLACE           where that Debian is kept, 300 MB (default: ~/.cache/prope/bookworm)
+#   MIRROR          of Debian, where debootstrap's own is out of reach
 #   SITE_PACKAGES   packages of a Python 3.11 with PyTorch; without it ours trains alone
 #   ARGUMENTS       of scripts/gpu_report.sh, e.g. --short
 set -euo pipefail

@@ -18,7 +18,7 @@ use crate::cube_attention;
 use crate::cube_product::product;
 use crate::ops::{AdamW, Attention, FusedOps, GradientOps, Head, Norm, PlainOps};
 
-type Gpu = FloatTensor<CubeBackend>;
+pub(crate) type Gpu = FloatTensor<CubeBackend>;
 
 /// Most logits alive at once, in elements: half a GiB of f32.
 const LOGITS: usize = 1 << 27;

@@ -7,12 +7,11 @@
 
 use burn::backend::TensorMetadata;
 use burn::backend::ops::FloatTensorOps;
-use burn::backend::tensor::FloatTensor;
 use burn::tensor::Shape;
 use burn_cubecl::CubeBackend;
 use burn_cubecl::kernel::into_contiguous;
 
-type Gpu = FloatTensor<CubeBackend>;
+use crate::cube::Gpu;
 
 /// Rows to a column from which cubek takes tall tiles.
 const TALL: usize = 4;

@@ -102,7 +102,11 @@ def main() -> None:
     copy.mkdir(parents=True)
     for name in ("Cargo.toml", "Cargo.lock", "crates", "datasets"):
         source = ROOT / name
-        (shutil.copytree if source.is_dir() else shutil.copy2)(source, copy / name)
+        # With the time of now: cargo would take an earlier run's last mutant for the build of files that are older.
+        if source.is_dir():
+            shutil.copytree(source, copy / name, copy_function=shutil.copy)
+        else:
+            shutil.copy(source, copy / name)
     (arguments.folder / "shape.json").write_text(json.dumps(shape()))
     target = arguments.target_dir.resolve()
 

@@ -4,13 +4,15 @@
 # kernels take the time, how much memory does each length take.
 #
 #     scripts/gpu_report.sh FOLDER                    the first call: about 9 minutes on an empty cache
+#     scripts/gpu_report.sh --keep-going FOLDER       the same, also where the trainer does not start or a kernel is wrong
 #     scripts/gpu_report.sh --call 2 FOLDER           what is left: more lengths and rounds, encodings; under 5 minutes
 #     scripts/gpu_report.sh --rehearse FOLDER         every step of the call on the CPU, small
 #     scripts/gpu_report.sh --rehearse --short FOLDER the same without PyTorch, in under a minute
 #
-# Every step has a limit of its own and fails by itself. After each one, FOLDER holds a whole summary.md and a whole
-# archive of everything (results.tar.gz), so that a call that is cut off leaves what it had. The status is 0 if no
-# step failed. Environment:
+# Every step has a limit of its own and fails by itself. Only where the trainer does not start, or computes something
+# wrong, the call ends early: what follows would say nothing, and the minutes that are left are worth more after a
+# repair. After each step, FOLDER holds a whole summary.md and a whole archive of everything (results.tar.gz), so that a
+# call that is cut off leaves what it had. The status is 0 if no step failed. Environment:
 #   TRAINER    built with `--features cuda` (default: that of the bundle this is part of, else target/release/trainer)
 #   PYTHON     with PyTorch for CUDA and safetensors (default: python3)
 #   DEVICE     of the trainer (default: cuda; cpu in a rehearsal; wgpu:cpu for a software Vulkan)
@@ -20,17 +22,18 @@ set -uo pipefail
 shopt -s nullglob
 root=$(cd "$(dirname "$0")/.." && pwd)
 
-call=1 rehearse=false short=false
+call=1 rehearse=false short=false keep_going=false
 while [[ ${1:-} == --* ]]; do
     case $1 in
         --call) call=$2 && shift ;;
         --rehearse) rehearse=true ;;
         --short) short=true ;;
+        --keep-going) keep_going=true ;;
         *) echo "gpu_report: no such argument: $1" >&2 && exit 2 ;;
     esac
     shift
 done
-out=$(realpath -m "${1:?usage: scripts/gpu_report.sh [--call 1|2] [--rehearse [--short]] FOLDER}")
+out=$(realpath -m "${1:?usage: scripts/gpu_report.sh [--call 1|2] [--rehearse [--short]] [--keep-going] FOLDER}")
 [[ -x $root/trainer ]] && built=$root/trainer || built=$root/target/release/trainer
 trainer=$(realpath -e "${TRAINER:-$built}") || exit 2
 python=${PYTHON:-python3}
@@ -67,7 +70,12 @@ mkdir -p "$work/profile"
     settings
     printf 'profiling.logger.level = "medium"\nprofiling.logger.file = "%s"\n' "$work/profile/kernels.log"
 } >"$work/profile/cubecl.toml"
-[[ -n ${CUDA_PATH:-} || ! -d /usr/local/cuda ]] || export CUDA_PATH=/usr/local/cuda
+# Where the toolkit lies that has libdevice: the usual folder, else the one of the compiler.
+if [[ -z ${CUDA_PATH:-} ]]; then
+    for toolkit in /usr/local/cuda "$(dirname "$(dirname "$(readlink -f "$(command -v nvcc)")")")"; do
+        [[ -f $toolkit/nvvm/libdevice/libdevice.10.bc ]] && export CUDA_PATH=$toolkit && break
+    done
+fi
 cd "$work" || exit 2
 
 commit=$(cat "$root/COMMIT" 2>/dev/null || git -C "$root" rev-parse HEAD 2>/dev/null || echo unknown)
@@ -89,6 +97,7 @@ pack() {
 }
 
 # step NAME LIMIT COMMAND..: under its limit, or what is left of the call. Status 77 of a command: it has nothing to do here.
+# Fails where the command does, but not where it was not done in time.
 step() {
     local name=$1 limit=$2 status=0 began=$SECONDS left=$((deadline - SECONDS)) word
     shift 2
@@ -96,7 +105,7 @@ step() {
     if ((limit < 15)); then
         rows+=("| $name | skipped | 0 | no time was left |")
         pack
-        return
+        return 0
     fi
     echo "== $name (at most $limit s)"
     timeout -k 5 "$limit" "$@" >"$work/$name.txt" 2>"$work/$name.err" || status=$?
@@ -114,6 +123,7 @@ step() {
     rows+=("| $name | $word | $((SECONDS - began)) | $last |")
     echo "${rows[-1]}"
     pack
+    [[ $word != *status* ]]
 }
 
 # The steps. `timeout` runs commands and not functions: a shell of its own gets them.
@@ -133,9 +143,21 @@ speed() {
     "$trainer" speed --device "$device" --dtype "$dtype" --shape "$work/$shape.json" "$@" |
         tail -n 1 >"$work/$name.json" && "$python" "$work/benchmarks/report.py" speed "$work/$name.json"
 }
-start() { speed start "$small" --batch "$small_batch" --length "$small_length" --steps 3 --warmup 1 --unchecked; }
+# What PyTorch compiles is kept on the machine: it does so beside our first kernels, which nobody times either.
+start() {
+    local peer=
+    if $has_torch; then
+        "$python" benchmarks/peer/train.py --shape "$work/$model.json" --batch "$batch" --length "$length" --steps 1 --warmup 1 \
+            --device "${device%%:*}" --dtype "$dtype" --compile >"$work/warm-up.txt" 2>&1 &
+        peer=$!
+    fi
+    speed start "$small" --batch "$small_batch" --length "$small_length" --steps 3 --warmup 1 --unchecked
+    local status=$?
+    [[ -z $peer ]] || wait "$peer" || echo 'PyTorch did not warm up: warm-up.txt' >&2
+    return "$status"
+}
 check() {
-    "$trainer" check-kernels --device "$device" --dtype "$dtype" --shape "$work/$model.json" --batch "$batch" --length "$length"
+    "$trainer" check-kernels --device "$device" --dtype "$1" --shape "$work/$model.json" --batch "$batch" --length "$length"
 }
 # Ours beside PyTorch with the same weights; without PyTorch ours alone.
 main_case() {
@@ -196,10 +218,22 @@ run() { # NAME LIMIT FUNCTION [ARGUMENT..]
 }
 
 shape "$model" && shape "$small" || exit 2
+# The end of a call that is not worth going on with.
+give_up() {
+    $keep_going && return
+    run caches 20 caches
+    cat "$work/summary.md"
+    exit 1
+}
+
 if [[ $call == 1 ]]; then
     run machine 20 machine
-    run start 75 start
-    run check 60 check
+    run start 150 start || give_up
+    if ! run check 200 check "$dtype"; then
+        # Is it the kernel, or its number format?
+        [[ $dtype == f32 ]] || run check-f32 60 check f32
+        give_up
+    fi
     run main 260 main_case
     run unfused 60 unfused
     run parity-f32 45 parity f32 1e-3

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Runs a sweep through a real HyperQueue server on this machine, kills a task, kills the sweep itself with the server,
-# starts it again, and compares every run with the same sweep run locally. HyperQueue comes from PyPI into an environment
+# Runs a sweep through a real HyperQueue server on this machine, kills a task, stops another, kills the sweep itself with
+# the server, starts it again, stops the sweep, and compares every run with the same sweep run locally. HyperQueue comes from PyPI into an environment
 # of its own; without python3 or PyPI it says so and ends with status 77.
 #
 # Environment: TRAINER (target/debug/trainer), HYPERQUEUE_VENV, KEEP=1 (leave the folder).
@@ -31,5 +31,22 @@ pkill -KILL -f "trainer sweep $folder/grid.toml"
 pkill -KILL -f "$folder/hyperqueue/grid/hyperqueue/driver.py"
 echo "killed the sweep and its server"
 wait || true
+
+# A task that is stopped fails for HyperQueue, by its status; the sweep starts it again once the others are done.
+sweep hyperqueue --engine hyperqueue --jobs 2 &
+process=$!
+stopped=$(at_work hyperqueue)
+signal_process_of TERM "$stopped"
+ended=$folder/hyperqueue/grid/hyperqueue/ended-0.json
+for _ in {1..600}; do [[ -s $ended ]] && break; sleep 0.1; done
+grep -o 'exit code 75' "$ended" || { echo "HyperQueue does not tell of status 75: $(cat "$ended")"; exit 1; }
+# A sweep that is stopped ends with 75 as well, and its runs save their state.
+for _ in {1..600}; do [[ $(status_of "$stopped") == running ]] && break; sleep 0.1; done
+sleep 1
+kill -TERM $process
+status=0
+wait $process || status=$?
+[[ $status == 75 ]] || { echo "the stopped sweep ended with status $status"; exit 1; }
+is_saved "$stopped"
 sweep hyperqueue --engine hyperqueue --jobs 2
 same_as_local hyperqueue

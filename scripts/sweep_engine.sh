@@ -13,12 +13,19 @@ sweep() { "$trainer" sweep "$folder/grid.toml" --set "run.directory=\"$folder/$1
 
 steps() { cat "$1"/metrics.jsonl 2>/dev/null | wc -l; }
 
-# A run of $folder/$1/grid that is at work (its metrics grow), other than $2; waits for up to a minute.
+# What the command line of the process of the run $1 looks like: its folder and name are there.
+process_of() { echo "trainer .*$(dirname "$1")\" --name $(basename "$1") "; }
+
+# A run of $folder/$1/grid that is at work (its metrics grow), other than those of the further arguments; waits for up to
+# a minute.
 at_work() {
-    local run
+    local run before
     for _ in {1..600}; do
         for run in "$folder/$1"/grid/*-seed*; do
-            [[ $run != "${2:-}" && $(steps "$run") -gt 30 && ! -e $run/eval.json ]] && echo "$run" && return
+            [[ " ${*:2} " != *" $run "* && ! -e $run/eval.json ]] || continue
+            before=$(steps "$run")
+            sleep 0.1
+            ((before > 30 && $(steps "$run") > before)) && echo "$run" && return
         done
         sleep 0.1
     done
@@ -26,8 +33,27 @@ at_work() {
     return 1
 }
 
-kill_process_of() {
-    pkill -KILL -f "trainer .*--name $(basename "$1") " && echo "killed the process of $(basename "$1")"
+# Sends signal $1 to the process of the run $2.
+signal_process_of() {
+    pkill "-$1" -f "$(process_of "$2")" &&
+        echo "sent $1 to the process of $(basename "$2")"
+}
+
+kill_process_of() { signal_process_of KILL "$1"; }
+
+# How far the run $1 got, by its record.
+status_of() { sed -n 's/^  "status": "\(.*\)",$/\1/p' "$1/run.json" 2>/dev/null || true; }
+
+# That the run $1 was interrupted and has a checkpoint where it stopped.
+is_saved() {
+    local last
+    last=$(printf '%s/checkpoints/step-%06d' "$1" "$(steps "$1")")
+    if [[ $(status_of "$1") == interrupted && -e $last/state.json ]]; then
+        echo "saved  $(basename "$1") at step $(steps "$1")"
+    else
+        echo "NOT SAVED  $(basename "$1"): $(status_of "$1") at step $(steps "$1"), $(ls "$1/checkpoints" 2>&1)"
+        return 1
+    fi
 }
 
 # Runs the sweep locally and compares weights and evaluations with those of $folder/$1.

@@ -60,12 +60,12 @@ pub struct Checkpoint {
 #[derive(Debug, Error)]
 pub enum CheckpointError {
     /// The file system refused.
-    #[error("{path}: {source}")]
+    #[error("{path}: {error}")]
     Io {
         /// File or folder.
         path: PathBuf,
-        /// What the system said.
-        source: std::io::Error,
+        /// What the system said. Not the `source` of the error, which would be printed a second time.
+        error: std::io::Error,
     },
     /// A file is not what was written.
     #[error("{path}: {reason}")]
@@ -79,7 +79,7 @@ pub enum CheckpointError {
 
 fn io(path: &Path) -> impl FnOnce(std::io::Error) -> CheckpointError {
     let path = path.to_owned();
-    move |source| CheckpointError::Io { path, source }
+    move |error| CheckpointError::Io { path, error }
 }
 
 fn damaged(path: &Path, reason: impl ToString) -> CheckpointError {
@@ -117,7 +117,24 @@ impl Checkpoints {
         let temporary = self
             .folder
             .join(format!(".writing-{step:06}-{}", std::process::id()));
-        fs::create_dir_all(&temporary).map_err(io(&temporary))?;
+        let written = Self::write(checkpoint, &temporary).and_then(|()| {
+            if target.exists() {
+                fs::remove_dir_all(&target).map_err(io(&target))?;
+            }
+            fs::rename(&temporary, &target).map_err(io(&target))
+        });
+        if written.is_err() {
+            // On a full disk its part would be in the way of whoever makes room.
+            let _ = fs::remove_dir_all(&temporary);
+        }
+        written?;
+        sync_folder(&self.folder);
+        Ok(target)
+    }
+
+    /// Writes the files of `checkpoint` into the folder `temporary`, which is made.
+    fn write(checkpoint: &Checkpoint, temporary: &Path) -> Result<(), CheckpointError> {
+        fs::create_dir_all(temporary).map_err(io(temporary))?;
         let state = serde_json::to_vec_pretty(&checkpoint.state)
             .map_err(|error| damaged(&temporary.join(STATE), error))?;
         let mut sums = String::new();
@@ -131,13 +148,7 @@ impl Checkpoints {
             write_synced(&path, &bytes)?;
             sums.push_str(&format!("{}  {name}\n", hex_sha256(&bytes)));
         }
-        write_synced(&temporary.join(SUMS), sums.as_bytes())?;
-        if target.exists() {
-            fs::remove_dir_all(&target).map_err(io(&target))?;
-        }
-        fs::rename(&temporary, &target).map_err(io(&target))?;
-        sync_folder(&self.folder);
-        Ok(target)
+        write_synced(&temporary.join(SUMS), sums.as_bytes())
     }
 
     /// Removes all but the last `keep` checkpoints up to step `newest` and the one of step `best`.
@@ -399,6 +410,19 @@ mod tests {
         assert_eq!(checkpoints.steps(), vec![10, 30, 40]);
         checkpoints.prune(30, 1, None);
         assert_eq!(checkpoints.steps(), vec![30, 40]);
+    }
+
+    #[test]
+    fn a_checkpoint_that_cannot_be_written_leaves_no_part_of_it() {
+        let (folder, checkpoints) = three();
+        let temporary = format!("checkpoints/.writing-000050-{}", std::process::id());
+        let temporary = folder.path().join(temporary);
+        // In the way of the last file.
+        fs::create_dir_all(temporary.join(SUMS)).expect("obstacle");
+        let saved = checkpoints.save(&checkpoint(50));
+        assert!(saved.is_err(), "{saved:?}");
+        assert!(!temporary.exists());
+        assert_eq!(latest_step(&checkpoints), (Some(30), 0));
     }
 
     #[test]

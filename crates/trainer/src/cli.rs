@@ -4,14 +4,15 @@
 #![allow(clippy::doc_markdown, rustdoc::broken_intra_doc_links)]
 
 use std::num::NonZeroUsize;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, CommandFactory, Parser, Subcommand};
 use decoder::{DecoderConfig, Precision, Workload};
 use experiment::DeviceRequest;
 use positional::{AttentionShape, EncodingConfig};
 
 use crate::imported::ModelPath;
+use crate::monitor::View;
 use crate::run::Beginning;
 use crate::sweep::EngineKind;
 use crate::{anatomy, theory};
@@ -60,6 +61,7 @@ pub struct TrainArguments {
     #[arg(long)]
     pub force: bool,
     /// Show burn-train's full-screen dashboard instead of a progress bar
+    #[cfg(feature = "dashboard")]
     #[arg(long)]
     pub dashboard: bool,
 }
@@ -241,8 +243,8 @@ pub struct SweepArguments {
 impl SweepArguments {
     /// `--set` and `--device` as overrides of every run's config; the last one wins.
     pub fn all_overrides(&self) -> Vec<String> {
-        let device = self.device.as_ref();
-        let device = device.map(|device| format!("run.device={device:?}"));
+        let device = self.device.as_deref();
+        let device = device.map(|device| set("run.device", device));
         self.overrides.iter().cloned().chain(device).collect()
     }
 }
@@ -390,16 +392,39 @@ impl TrainArguments {
         }
     }
 
+    /// How the training shows itself.
+    pub fn view(&self) -> View {
+        #[cfg(feature = "dashboard")]
+        if self.dashboard {
+            return View::Dashboard;
+        }
+        View::Automatic
+    }
+
     /// `--set`, `--device` and `--name` as overrides of the config; the last one wins.
     pub fn all_overrides(&self) -> Vec<String> {
-        let quoted = |key: &str, value: &Option<String>| {
-            value.as_ref().map(|value| format!("{key}={value:?}"))
-        };
+        let device = self.device.as_deref();
+        let name = self.name.as_deref();
         self.overrides
             .iter()
             .cloned()
-            .chain(quoted("run.device", &self.device))
-            .chain(quoted("name", &self.name))
+            .chain(device.map(|device| set("run.device", device)))
+            .chain(name.map(|name| set("name", name)))
             .collect()
     }
+}
+
+/// The argument of a `--set` that gives `key` the text `value`.
+pub fn set(key: &str, value: &str) -> String {
+    format!("{key}={}", toml::Value::from(value))
+}
+
+/// `path` as an argument that is taken neither for a flag nor for a command.
+pub fn file_argument(path: &Path) -> String {
+    let text = path.display().to_string();
+    let is_command = text == "help" || Cli::command().find_subcommand(&text).is_some();
+    if is_command || text.starts_with('-') {
+        return format!("./{text}");
+    }
+    text
 }

@@ -13,6 +13,12 @@ use thiserror::Error;
 use crate::checkpoint::CheckpointError;
 use crate::device::DeviceError;
 
+/// Exit status of what was stopped and can go on: `EX_TEMPFAIL` of `sysexits.h`, "try again later".
+///
+/// Not 0, or a scheduler would start what waits for the result. Not 128 + N, by which a shell says that a signal killed
+/// the process: nothing is saved then.
+pub const STOPPED: u8 = 75;
+
 /// Any failure of the trainer. [`TrainerError::exit_code`] tells what the user's shell sees.
 #[derive(Debug, Error, Diagnostic)]
 pub enum TrainerError {
@@ -146,6 +152,9 @@ pub enum TrainerError {
         /// Their names, reasons and logs.
         list: String,
     },
+    /// A signal, or the dashboard, ended it before its time: no fault. What was done, and how to go on.
+    #[error("{0}")]
+    Stopped(String),
     /// A model cannot be looked into.
     #[error(transparent)]
     Anatomy(#[from] ::anatomy::AnatomyError),
@@ -185,9 +194,11 @@ impl TrainerError {
         Self::io(path)(std::io::Error::new(kind, error.to_string()))
     }
 
-    /// 2 for what the user must change before trying again, 1 for what went wrong on the way.
+    /// 2 for what the user must change before trying again, 1 for what went wrong on the way, [`STOPPED`] for what
+    /// was stopped and can go on.
     pub fn exit_code(&self) -> u8 {
         match self {
+            Self::Stopped(_) => STOPPED,
             Self::NoConfig
             | Self::Device(_)
             | Self::Config(_)

@@ -21,7 +21,7 @@ use crate::error::TrainerError;
 use crate::measurement::with_progress;
 use crate::run::{self, latest_checkpoint};
 use crate::run_directory::RunDirectory;
-use crate::{device, screen, table};
+use crate::{device, screen, stop, table};
 
 /// Longest context that is evaluated unless asked for, in tokens: what two CPU cores do in minutes.
 const LONGEST_CONTEXT: usize = 2048;
@@ -140,7 +140,7 @@ pub fn evaluate(request: &Request) -> Result<(), TrainerError> {
         EvaluationSplit::Test => "test",
         EvaluationSplit::Valid => "valid",
     };
-    let stop = run::stop_flag();
+    let stop = stop::flag();
     let found = with_progress("evaluating", &stop, |progress| {
         let (file, tokenizer) = (&text.tokens, &text.tokenizer);
         evaluation::evaluate(
@@ -148,7 +148,7 @@ pub fn evaluate(request: &Request) -> Result<(), TrainerError> {
         )
     })?;
     let Some(result) = found else {
-        return Ok(());
+        return Err(run::evaluation_stopped());
     };
     let name = folder.display().to_string();
     screen::say(format_args!("\n{}", table::evaluation(&name, &result)));

@@ -28,13 +28,16 @@ mod provenance;
 mod run;
 mod run_directory;
 mod screen;
+mod shell;
 mod speed;
+mod stop;
 mod sweep;
 mod table;
 mod tensorboard;
 mod theory;
 mod throughput;
 mod training;
+mod whole_file;
 
 use std::num::NonZeroUsize;
 use std::process::ExitCode;
@@ -43,7 +46,6 @@ use clap::Parser;
 
 use crate::cli::{Anatomy, Cli, Command};
 use crate::error::TrainerError;
-use crate::monitor::View;
 use crate::run::Request;
 
 /// Tensors come and go by the thousand a second: the system allocator returns each to the kernel and
@@ -68,7 +70,10 @@ fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             let code = error.exit_code();
-            screen::note(format_args!("{:?}", miette::Report::new(error)));
+            match error {
+                TrainerError::Stopped(words) => screen::say(words),
+                error => screen::note(format_args!("{:?}", miette::Report::new(error))),
+            }
             ExitCode::from(code)
         }
     }
@@ -85,7 +90,7 @@ fn dispatch(cli: Cli) -> Result<(), TrainerError> {
             out,
         }) => {
             let mut overrides = overrides;
-            overrides.extend(device.map(|device| format!("run.device={device:?}")));
+            overrides.extend(device.map(|device| cli::set("run.device", &device)));
             imported::evaluate(&imported::Request {
                 model,
                 overrides,
@@ -131,13 +136,9 @@ fn dispatch(cli: Cli) -> Result<(), TrainerError> {
             overrides: cli.train.all_overrides(),
             dry_run: cli.train.dry_run,
             beginning: cli.train.beginning(),
+            view: cli.train.view(),
             // clap shows its help when nothing at all is given; flags without a config end here.
             config: cli.train.config.ok_or(TrainerError::NoConfig)?,
-            view: if cli.train.dashboard {
-                View::Dashboard
-            } else {
-                View::Automatic
-            },
         }),
     }
 }

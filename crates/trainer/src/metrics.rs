@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use crate::tensorboard::EventFile;
+use crate::whole_file;
 
 /// A line of `metrics.jsonl`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -92,9 +93,7 @@ impl MetricsFile {
             .filter(|(_, line)| line.step() <= step)
             .flat_map(|(text, _)| [text, "\n"])
             .collect();
-        let temporary = path.with_extension("jsonl.writing");
-        fs::write(&temporary, kept)?;
-        fs::rename(&temporary, path)?;
+        whole_file::write(path, kept.as_bytes())?;
         let file = OpenOptions::new().append(true).open(path)?;
         Ok(Self {
             path: path.to_owned(),

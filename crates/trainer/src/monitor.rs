@@ -11,6 +11,7 @@ use burn_train::metric::{
     LossInput, LossMetric, Metric, MetricAttributes, MetricDefinition, MetricEntry, MetricId,
     MetricMetadata, MetricName, Numeric, NumericAttributes, NumericEntry, SerializedEntry,
 };
+#[cfg(feature = "dashboard")]
 use burn_train::renderer::tui::TuiMetricsRendererWrapper;
 use burn_train::renderer::{MetricState, MetricsRenderer};
 
@@ -22,6 +23,7 @@ pub enum View {
     /// A progress bar on a terminal, lines elsewhere.
     Automatic,
     /// burn-train's full-screen dashboard.
+    #[cfg(feature = "dashboard")]
     Dashboard,
 }
 
@@ -54,9 +56,10 @@ impl Monitor {
         label: &str,
         done: usize,
         steps: usize,
-        interrupter: Interrupter,
+        #[cfg_attr(not(feature = "dashboard"), expect(unused_variables))] interrupter: Interrupter,
     ) -> Self {
         let mut renderer: Box<dyn MetricsRenderer> = match view {
+            #[cfg(feature = "dashboard")]
             View::Dashboard => Box::new(TuiMetricsRendererWrapper::new(interrupter, None)),
             View::Automatic if std::io::stderr().is_terminal() => Box::new(BarRenderer::new()),
             View::Automatic => Box::new(LineRenderer::new()),

@@ -1,8 +1,6 @@
 //! One run from config to evaluation: `trainer CONFIG` and `trainer eval RUN`.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use decoder::{Activations, Decoder, Execution, Kernels, StepShape, Workload};
@@ -19,7 +17,7 @@ use crate::measurement::{Measured, Measurement};
 use crate::monitor::View;
 use crate::run_directory::{RunDirectory, RunRecord, Status};
 use crate::training::{Outcome, Setting, Training, check_spectra};
-use crate::{kernels, logging, plan, provenance, screen};
+use crate::{cli, kernels, logging, plan, provenance, screen, shell, stop};
 
 /// What the command line asks of a run.
 #[derive(Clone, Debug)]
@@ -84,7 +82,7 @@ pub fn train(request: &Request) -> Result<(), TrainerError> {
     let measurement = Measurement::new(&experiment, &data, &sources)?;
     let directory = RunDirectory::create(path, &experiment, data.tokenizer().json())?;
     logging::to_file(&directory.path().join("trainer.log"));
-    let stop = stop_flag();
+    let stop = stop::flag();
     let mut record = begin(&directory, &experiment, &data, &selected)?;
     let workers = Workers::new(selected.workers())?;
     let setting = Setting {
@@ -118,11 +116,31 @@ pub fn train(request: &Request) -> Result<(), TrainerError> {
             if matches!(error, TrainerError::Diverged { .. }) {
                 record.status = Status::Diverged;
             }
-            directory.write_record(&record)?;
+            // What went wrong first is what counts; on a full disk the record cannot be written either.
+            if let Err(second) = directory.write_record(&record) {
+                tracing::warn!(error = %second, "the state of the run is not noted");
+            }
+            if let (TrainerError::Io { .. } | TrainerError::Checkpoint(_), Some(step)) =
+                (&error, directory.checkpoints().steps().last())
+            {
+                let command = command_to_continue(request, &experiment.name);
+                screen::note(format_args!(
+                    "step {step} is saved; once this is mended, continue with:\n{command}"
+                ));
+            }
             return Err(error);
         }
         Ok(Outcome::Interrupted) => {
-            return interrupted(request, &directory, record, &experiment.name);
+            let (step, steps) = (training.step(), experiment.train.steps);
+            let saved = directory.checkpoints().path(step);
+            let done = format!("after step {step} of {steps}, saved in {}", saved.display());
+            return Err(interrupted(
+                request,
+                &directory,
+                record,
+                &experiment.name,
+                &done,
+            ));
         }
         Ok(Outcome::Complete) => {}
     }
@@ -133,7 +151,14 @@ pub fn train(request: &Request) -> Result<(), TrainerError> {
     record.weights_sha256 = Some(weights_digest(&decoder::named_tensors(&decoder)));
     directory.write_record(&record)?;
     let Some(measured) = measurement.run(&decoder, &workers, &stop)? else {
-        return interrupted(request, &directory, record, &experiment.name);
+        let done = "in the evaluation, after the training, which is saved";
+        return Err(interrupted(
+            request,
+            &directory,
+            record,
+            &experiment.name,
+            done,
+        ));
     };
     measured.write(&directory)?;
     record.status = Status::Finished;
@@ -169,13 +194,13 @@ pub fn evaluate_run(path: &Path, overrides: &[String]) -> Result<(), TrainerErro
     let mut measurement = Measurement::new(&experiment, &data, &sources)?;
     let checkpoint =
         latest_checkpoint(&directory).ok_or_else(|| TrainerError::NoCheckpoint(path.to_owned()))?;
+    let stop = stop::flag();
     screen::say(format_args!("checkpoint of step {}", checkpoint.state.step));
     let digest = weights_digest(&checkpoint.weights);
     let is_final = record.is_some_and(|record| record.weights_sha256 == Some(digest));
     let decoder = Decoder::new(experiment.model.clone(), experiment.seed, selected.device())?;
     check_spectra(&decoder, &checkpoint.state)?;
     let decoder = decoder::load_parameters(decoder, checkpoint.weights)?;
-    let stop = stop_flag();
     let workers = Workers::new(selected.workers())?;
     let changes = changes(&directory.experiment()?, &experiment);
     // The perplexities do not depend on the tasks: where nothing else was asked for, they stay as they are.
@@ -184,7 +209,7 @@ pub fn evaluate_run(path: &Path, overrides: &[String]) -> Result<(), TrainerErro
         measurement.leave_out_perplexity();
     }
     let Some(measured) = measurement.run(&decoder, &workers, &stop)? else {
-        return Ok(());
+        return Err(evaluation_stopped());
     };
     // The final weights under the run's own config belong to the run, and so does any task; anything else is
     // only shown.
@@ -421,24 +446,64 @@ pub fn latest_checkpoint(directory: &RunDirectory) -> Option<Checkpoint> {
     checkpoint
 }
 
+/// Notes in the run directory that the run was stopped; what was done, as `done` says, and the command that continues
+/// it.
 fn interrupted(
     request: &Request,
     directory: &RunDirectory,
     mut record: RunRecord,
     name: &str,
-) -> Result<(), TrainerError> {
+    done: &str,
+) -> TrainerError {
     record.status = Status::Interrupted;
-    directory.write_record(&record)?;
-    let overrides: String = request
-        .overrides
-        .iter()
-        .map(|set| format!(" --set '{set}'"))
-        .collect();
-    screen::say(format_args!(
-        "stopped; continue with: cargo run -p trainer -- {}{overrides} --name {name} --resume",
-        request.config.display()
-    ));
-    Ok(())
+    if let Err(error) = directory.write_record(&record) {
+        return error;
+    }
+    TrainerError::Stopped(format!(
+        "stopped{} {done}; continue with:\n{}",
+        stop::by_signal(),
+        command_to_continue(request, name)
+    ))
+}
+
+/// The command that continues the run called `name` that `request` began.
+fn command_to_continue(request: &Request, name: &str) -> String {
+    let arguments = arguments_to_continue(request, name).into_iter();
+    shell::line(std::iter::once(shell::this_program()).chain(arguments))
+}
+
+/// An evaluation by itself leaves nothing behind when it is stopped.
+pub fn evaluation_stopped() -> TrainerError {
+    TrainerError::Stopped(format!(
+        "stopped{}; nothing was written, the same command begins again",
+        stop::by_signal()
+    ))
+}
+
+/// What the command line must say to continue the run called `name` that `request` began. Its name is in it if the
+/// config alone would not lead to it.
+fn arguments_to_continue(request: &Request, name: &str) -> Vec<String> {
+    let mut arguments = vec![cli::file_argument(&request.config)];
+    let (names, others): (Vec<_>, Vec<_>) =
+        request.overrides.iter().partition(|set| sets_name(set));
+    for set in others {
+        arguments.extend(["--set".to_owned(), set.clone()]);
+    }
+    if !names.is_empty() || request.beginning == Beginning::Beside {
+        arguments.extend(["--name".to_owned(), name.to_owned()]);
+    }
+    #[cfg(feature = "dashboard")]
+    if request.view == View::Dashboard {
+        arguments.push("--dashboard".to_owned());
+    }
+    arguments.push("--resume".to_owned());
+    arguments
+}
+
+/// Whether the argument of a `--set` names the run.
+fn sets_name(set: &str) -> bool {
+    let key = set.split('=').next().unwrap_or_default();
+    key.trim().trim_matches(['"', '\'']) == "name"
 }
 
 /// What an overridden config changes in that of a finished run.
@@ -474,22 +539,87 @@ pub fn bar(template: &str) -> ProgressBar {
     }
 }
 
-/// A flag that the first SIGINT or SIGTERM sets; a second one ends the process at once.
-pub fn stop_flag() -> Arc<AtomicBool> {
-    let flag = Arc::new(AtomicBool::new(false));
-    for signal in [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM] {
-        let flag = flag.clone();
-        // In one step: two threads may handle two signals at the same time.
-        let handler = move || {
-            if flag.swap(true, Ordering::SeqCst) {
-                signal_hook::low_level::exit(130);
-            }
-        };
-        // SAFETY: the handler does what a signal handler may do: it swaps an atomic and calls `_exit`.
-        let registered = unsafe { signal_hook::low_level::register(signal, handler) };
-        if let Err(error) = registered {
-            tracing::warn!(%error, signal, "signals will end the process without a checkpoint");
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+    use crate::cli::Cli;
+
+    fn request(words: &[String]) -> Request {
+        let words = std::iter::once("trainer").chain(words.iter().map(String::as_str));
+        let train = Cli::try_parse_from(words).expect("a command line").train;
+        Request {
+            overrides: train.all_overrides(),
+            dry_run: train.dry_run,
+            beginning: train.beginning(),
+            view: train.view(),
+            config: train.config.expect("a config"),
         }
     }
-    flag
+
+    /// What continues the run `name`, begun by `words`.
+    fn continued(words: &[&str], name: &str) -> (Vec<String>, Request) {
+        let words: Vec<String> = words.iter().map(ToString::to_string).collect();
+        let arguments = arguments_to_continue(&request(&words), name);
+        let request = request(&arguments);
+        (arguments, request)
+    }
+
+    #[test]
+    fn a_hint_is_a_command_line_that_continues_the_run() {
+        for (words, name) in [
+            (&["run.toml"][..], "run"),
+            (&["a b/it's.toml", "--set", "train.steps=3"], "its"),
+            (&["run.toml", "--name", "x"], "x"),
+            (&["run.toml", "--set", "name=x"], "x"),
+            (
+                &["run.toml", "--set", "\"name\" = 'x'", "--set", "seed=2"],
+                "x",
+            ),
+            (&["run.toml", "--set", "name=y", "--name", "x"], "x"),
+            (&["run.toml", "--force"], "run-2"),
+            (&["run.toml", "--force", "--name", "x"], "x-2"),
+            #[cfg(feature = "dashboard")]
+            (&["run.toml", "--device", "cpu", "--dashboard"], "run"),
+            (&["run.toml", "--continue", "--name", "x"], "x"),
+            (&["run.toml", "--resume"], "run"),
+            (&["run.toml", "--set", "data.path=[\"a b\", \"$c\"]"], "run"),
+            (&["--", "-run.toml"], "-run"),
+            (&["--", "sweep"], "sweep"),
+        ] {
+            let begun = request(&words.iter().map(ToString::to_string).collect::<Vec<_>>());
+            let (arguments, continued) = continued(words, name);
+            assert_eq!(continued.beginning, Beginning::Resume, "{arguments:?}");
+            assert_eq!(continued.view, begun.view, "{arguments:?}");
+            assert_eq!(
+                continued.config.file_name(),
+                begun.config.file_name(),
+                "{arguments:?}"
+            );
+            let others = |request: &Request| {
+                let mut sets = request.overrides.clone();
+                sets.retain(|set| !sets_name(set));
+                sets
+            };
+            assert_eq!(others(&continued), others(&begun), "{arguments:?}");
+        }
+    }
+
+    #[test]
+    fn a_hint_names_the_run_once_and_only_if_it_must() {
+        let names = |words: &[&str], name: &str| {
+            let (arguments, _) = continued(words, name);
+            let about_names = |word: &&String| *word == "--name" || sets_name(word);
+            arguments.iter().filter(about_names).count()
+        };
+        assert_eq!(names(&["run.toml"], "run"), 0);
+        assert_eq!(names(&["run.toml", "--name", "x"], "x"), 1);
+        assert_eq!(names(&["run.toml", "--set", "name=x"], "x"), 1);
+        assert_eq!(
+            names(&["run.toml", "--set", "name=y", "--name", "x"], "x"),
+            1
+        );
+        assert_eq!(names(&["run.toml", "--force"], "run-2"), 1);
+    }
 }

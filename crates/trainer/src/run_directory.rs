@@ -24,8 +24,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::checkpoint::Checkpoints;
 use crate::error::TrainerError;
-use crate::provenance;
 use crate::throughput::Throughput;
+use crate::{provenance, whole_file};
 
 /// How far a run got.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -258,11 +258,8 @@ impl RunDirectory {
         self.write(name, (text + "\n").as_bytes())
     }
 
-    /// Writes under a temporary name and renames: a reader sees the old file or the new one.
     fn write(&self, name: &str, bytes: &[u8]) -> Result<(), TrainerError> {
         let path = self.path.join(name);
-        let temporary = self.path.join(format!(".{name}.writing"));
-        fs::write(&temporary, bytes).map_err(TrainerError::io(&temporary))?;
-        fs::rename(&temporary, &path).map_err(TrainerError::io(&path))
+        whole_file::write(&path, bytes).map_err(TrainerError::io(&path))
     }
 }

@@ -108,6 +108,7 @@ impl Board {
                 let first = why.lines().next().unwrap_or_default();
                 self.say(&format!("FAILED    {}: {first}", job.name()));
             }
+            State::Stopped => self.say(&format!("stopped   {}", job.name())),
             State::Running { .. } if !self.on_terminal => {
                 self.say(&format!("started   {}", job.name()));
             }
@@ -127,7 +128,7 @@ fn steps(jobs: &[Job], counts: impl Fn(&Job) -> bool) -> u64 {
         .sum()
 }
 
-/// Steps of finished runs and of those at work; a failed run counts as done, or the bar would never end.
+/// Steps of finished runs and of those at work; a failed or stopped run counts as done, or the bar would never end.
 fn steps_done(jobs: &[Job]) -> u64 {
     let at_work = jobs.iter().map(|job| match job.state {
         State::Running { step } => step as u64,

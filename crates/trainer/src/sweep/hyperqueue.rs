@@ -18,7 +18,7 @@ use serde::Serialize;
 
 use crate::error::TrainerError;
 use crate::sweep::Engine;
-use crate::sweep::job::{Job, State};
+use crate::sweep::job::{End, Job, State};
 
 /// What submits and waits.
 const DRIVER: &str = include_str!("hyperqueue.py");
@@ -196,13 +196,25 @@ impl Driver {
             if job.state != State::Waiting {
                 continue;
             }
-            // HyperQueue's words for a task that did not end by itself.
             let why = failures.get(&task);
-            let was_killed = why.is_none_or(|why| why.contains("Received signal"));
+            let end = why.map_or(End::Killed, |why| end(why));
             let why = why.map_or("it ended without a result", String::as_str);
-            job.ended_without_result(was_killed, &format!("its HyperQueue task: {why}"));
+            job.ended_without_result(end, &format!("its HyperQueue task: {why}"));
         }
         Ok(())
+    }
+}
+
+/// How a task ended, by `HyperQueue`'s words for its failure.
+fn end(why: &str) -> End {
+    if why.contains("Received signal") {
+        return End::Killed;
+    }
+    let after = why.split_once("exit code ").map_or("", |(_, after)| after);
+    let digits = after.split(|c: char| !c.is_ascii_digit()).next();
+    match digits.and_then(|digits| digits.parse().ok()) {
+        Some(status) => End::by_status(Some(status)),
+        None => End::GaveUp,
     }
 }
 
@@ -232,4 +244,19 @@ fn failed(said: String) -> TrainerError {
 
 fn write(path: &Path, text: &str) -> Result<(), TrainerError> {
     fs::write(path, text).map_err(TrainerError::io(path))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The words of 0.27.0.
+    #[test]
+    fn how_a_task_ended_is_read_from_what_hyperqueue_says() {
+        let killed = "Program terminated with exit code -1. Received signal 15 (SIGTERM).";
+        assert_eq!(end(killed), End::Killed);
+        assert_eq!(end("Program terminated with exit code 75."), End::Stopped);
+        assert_eq!(end("Program terminated with exit code 1."), End::GaveUp);
+        assert_eq!(end("Error: No such file or directory"), End::GaveUp);
+    }
 }

@@ -5,10 +5,11 @@ use std::path::{Path, PathBuf};
 
 use experiment::{PlannedRun, Sweep};
 
-use crate::metrics;
+use crate::error::STOPPED;
 use crate::run_directory::{self, RunDirectory, Status};
+use crate::{cli, metrics};
 
-/// Times that a killed run is started again: by then it is the run that gets its process killed.
+/// Times that a run whose process was stopped or killed is started again: by then it is the run that brings it about.
 const RESTARTS: usize = 3;
 
 /// How far a run is.
@@ -23,8 +24,32 @@ pub enum State {
     },
     /// Trained and evaluated.
     Finished,
+    /// Stopped with its state saved, and not started again by this sweep; the next one continues it.
+    Stopped,
     /// Ended without a result; it is not started again unless asked for.
     Failed(String),
+}
+
+/// How a process ended that left no result.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    /// It was asked to save its state and did.
+    Stopped,
+    /// It was killed from outside.
+    Killed,
+    /// By itself, with an error.
+    GaveUp,
+}
+
+impl End {
+    /// By the exit status of the trainer, where there is one.
+    pub fn by_status(status: Option<i32>) -> Self {
+        match status {
+            Some(status) if status == i32::from(STOPPED) => Self::Stopped,
+            Some(_) => Self::GaveUp,
+            None => Self::Killed,
+        }
+    }
 }
 
 /// One run of a sweep.
@@ -42,7 +67,7 @@ pub struct Job {
     pub steps: usize,
     /// How far it is.
     pub state: State,
-    /// Times that its process was killed and it was started again.
+    /// Times that its process was stopped or killed and it was started again.
     pub restarts: usize,
     /// A task that a scheduler has forgotten is to be submitted once more.
     pub resubmit: bool,
@@ -53,13 +78,13 @@ impl Job {
     /// The job of `run`, whose directory is in `folder`.
     pub fn new(sweep: &Sweep, run: &PlannedRun, folder: &Path) -> Self {
         let name = run.directory_name();
-        let mut arguments = vec![sweep.config.display().to_string()];
+        let mut arguments = vec![cli::file_argument(&sweep.config)];
         for set in &run.overrides {
             arguments.extend(["--set".to_owned(), set.clone()]);
         }
         arguments.extend([
             "--set".to_owned(),
-            format!("run.directory={:?}", folder.display().to_string()),
+            cli::set("run.directory", &folder.display().to_string()),
             "--name".to_owned(),
             name.clone(),
             "--continue".to_owned(),
@@ -89,7 +114,10 @@ impl Job {
 
     /// Nothing is left to do for it.
     pub fn is_done(&self) -> bool {
-        matches!(self.state, State::Finished | State::Failed(_))
+        matches!(
+            self.state,
+            State::Finished | State::Stopped | State::Failed(_)
+        )
     }
 
     /// Reads its folder.
@@ -111,14 +139,20 @@ impl Job {
         }
     }
 
-    /// Its process is gone, and there is no result: one that was killed from outside is started again, one
+    /// Its process is gone, and there is no result: one that was stopped or killed from outside is started again, one
     /// that gave up is not.
-    pub fn ended_without_result(&mut self, was_killed: bool, why: &str) {
-        if was_killed && self.restarts < RESTARTS {
-            self.restarts += 1;
-        } else {
-            self.fail(why);
+    pub fn ended_without_result(&mut self, end: End, why: &str) {
+        match end {
+            End::Stopped | End::Killed if self.restarts < RESTARTS => self.restarts += 1,
+            End::Stopped => self.state = State::Stopped,
+            End::Killed | End::GaveUp => self.fail(why),
         }
+    }
+
+    /// Whether its last process was stopped and saved its state.
+    pub fn was_interrupted(&self) -> bool {
+        let record = run_directory::read_record(&self.directory);
+        record.is_some_and(|record| record.status == Status::Interrupted)
     }
 
     /// Remembers, in its folder, that it failed.
@@ -162,5 +196,61 @@ impl Job {
             .filter(|line| !line.trim().is_empty())
             .collect();
         lines[lines.len().saturating_sub(LINES)..].join("\n")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn job(folder: &Path) -> Job {
+        Job {
+            variant: "v".to_owned(),
+            seed: 1,
+            directory: folder.join("v"),
+            log: folder.join("v.log"),
+            steps: 1,
+            state: State::Waiting,
+            restarts: 0,
+            resubmit: true,
+            arguments: Vec::new(),
+        }
+    }
+
+    /// Neither finished nor failed: the next sweep finds nothing that keeps it from going on.
+    #[test]
+    fn a_stopped_run_is_started_again_and_never_failed() {
+        let folder = tempfile::tempdir().expect("folder");
+        let mut job = job(folder.path());
+        for _ in 0..RESTARTS {
+            job.ended_without_result(End::Stopped, "stopped");
+            assert_eq!(job.state, State::Waiting);
+        }
+        job.ended_without_result(End::Stopped, "stopped");
+        assert_eq!(job.state, State::Stopped);
+        assert!(job.is_done());
+        assert_eq!(job.looked(), State::Waiting);
+    }
+
+    #[test]
+    fn a_run_that_is_always_killed_fails_and_so_does_one_that_gives_up() {
+        let folder = tempfile::tempdir().expect("folder");
+        let mut killed = job(folder.path());
+        for _ in 0..=RESTARTS {
+            assert_eq!(killed.state, State::Waiting);
+            killed.ended_without_result(End::Killed, "killed");
+        }
+        assert_eq!(killed.state, State::Failed("killed".to_owned()));
+        killed.forget_failure();
+        let mut gave_up = job(folder.path());
+        gave_up.ended_without_result(End::GaveUp, "an error");
+        assert_eq!(gave_up.state, State::Failed("an error".to_owned()));
+    }
+
+    #[test]
+    fn the_exit_status_tells_how_a_process_ended() {
+        assert_eq!(End::by_status(Some(75)), End::Stopped);
+        assert_eq!(End::by_status(Some(1)), End::GaveUp);
+        assert_eq!(End::by_status(None), End::Killed);
     }
 }

@@ -1,16 +1,17 @@
 //! Processes on this machine.
 
 use std::fs::OpenOptions;
-use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
 
 use experiment::{DeviceRequest, Sweep};
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Pid, kill_process};
 
 use crate::error::TrainerError;
+use crate::stop;
 use crate::sweep::Engine;
-use crate::sweep::job::{Job, State};
+use crate::sweep::job::{End, Job, State};
 
 /// Runs as many processes at once as there are slots. On CPUs a slot is a share of the threads: small models on
 /// one thread each waste the least. Several GPUs asked for (`cuda:0..3`) are a slot each.
@@ -78,7 +79,7 @@ impl Engine for Local {
         let children = || self.slots.iter().filter_map(|slot| slot.running.as_ref());
         for (_, child) in children() {
             if let Some(pid) = Pid::from_raw(child.id().cast_signed()) {
-                let _ = kill_process(pid, Signal::TERM);
+                let _ = kill_process(pid, stop::for_children());
             }
         }
         for slot in &mut self.slots {
@@ -152,7 +153,7 @@ impl Slot {
 fn ended(job: &mut Job, status: ExitStatus) {
     job.look();
     if job.state == State::Waiting {
-        let was_killed = status.signal().is_some() || status.success();
-        job.ended_without_result(was_killed, &format!("its process ended with {status}"));
+        let why = format!("its process ended with {status}");
+        job.ended_without_result(End::by_status(status.code()), &why);
     }
 }

@@ -8,6 +8,7 @@ use experiment::Sweep;
 use serde::{Deserialize, Serialize};
 
 use crate::error::TrainerError;
+use crate::whole_file;
 
 /// The content of `sweep.json`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -66,7 +67,5 @@ pub fn write(sweep: &Sweep, folder: &Path) -> Result<(), TrainerError> {
     let path = folder.join("sweep.json");
     let text = serde_json::to_string_pretty(&manifest)
         .map_err(|error| TrainerError::io(&path)(error.into()))?;
-    let temporary = folder.join(".sweep.json.writing");
-    fs::write(&temporary, text + "\n").map_err(TrainerError::io(&temporary))?;
-    fs::rename(&temporary, &path).map_err(TrainerError::io(&path))
+    whole_file::write(&path, (text + "\n").as_bytes()).map_err(TrainerError::io(&path))
 }

@@ -18,15 +18,16 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use clap::ValueEnum;
 use experiment::Sweep;
 
 use crate::error::TrainerError;
-use crate::screen;
 use crate::sweep::board::Board;
 use crate::sweep::hyperqueue::HyperQueue;
 use crate::sweep::job::{Job, State};
 use crate::sweep::local::Local;
 use crate::sweep::slurm::Slurm;
+use crate::{cli, screen, shell, stop};
 
 pub use crate::sweep::manifest::Manifest;
 
@@ -80,7 +81,7 @@ trait Engine {
 /// Runs or continues the sweep of `request`.
 ///
 /// # Errors
-/// A mistake in the file; an engine that cannot start anything; runs that failed.
+/// A mistake in the file; an engine that cannot start anything; runs that failed, or were stopped.
 pub fn sweep(request: &Request) -> Result<(), TrainerError> {
     let sweep = Sweep::load(&request.file, &request.overrides)?;
     let folder = folder(&sweep);
@@ -102,9 +103,9 @@ pub fn sweep(request: &Request) -> Result<(), TrainerError> {
         EngineKind::Slurm => Box::new(Slurm::new(&sweep, &folder, request.jobs)?),
         EngineKind::HyperQueue => Box::new(HyperQueue::new(&sweep, &folder, request.jobs)?),
     };
-    let stop = crate::run::stop_flag();
+    let stop = stop::flag();
     let stopped = follow(engine.as_mut(), &mut jobs, &stop)?;
-    finish(&request.file, &folder, &jobs, stopped)
+    finish(request, &folder, &jobs, stopped)
 }
 
 /// Where the sweep's runs live: beside other runs, in a folder of their own.
@@ -138,30 +139,123 @@ fn follow(
     }
 }
 
-fn finish(file: &Path, folder: &Path, jobs: &[Job], stopped: bool) -> Result<(), TrainerError> {
+fn finish(
+    request: &Request,
+    folder: &Path,
+    jobs: &[Job],
+    stopped: bool,
+) -> Result<(), TrainerError> {
     let count = |wanted: fn(&State) -> bool| jobs.iter().filter(|job| wanted(&job.state)).count();
     let finished = count(|state| *state == State::Finished);
+    let left = count(|state| *state == State::Stopped);
     screen::say(format_args!(
         "{finished} of {} runs finished, in {}",
         jobs.len(),
         folder.display()
     ));
-    if stopped {
-        screen::say(format_args!(
-            "stopped; the same command continues: cargo run -p trainer -- sweep {}",
-            file.display()
-        ));
-    }
-    let failed: Vec<&Job> = jobs
+    let failed: Vec<String> = jobs
         .iter()
         .filter(|job| matches!(job.state, State::Failed(_)))
+        .map(Job::failure_report)
         .collect();
-    if failed.is_empty() {
-        return Ok(());
-    }
-    let list: Vec<String> = failed.iter().map(|job| job.failure_report()).collect();
-    Err(TrainerError::RunsFailed {
+    let failures = (!failed.is_empty()).then(|| TrainerError::RunsFailed {
         count: failed.len(),
-        list: list.join("\n"),
-    })
+        list: failed.join("\n"),
+    });
+    if !stopped && left == 0 {
+        return failures.map_or(Ok(()), Err);
+    }
+    // The failures will be told again at the end of the sweep, which this is not.
+    if let Some(failures) = failures {
+        screen::note(failures);
+    }
+    let what = match left {
+        0 => format!("stopped{}", stop::by_signal()),
+        _ => format!(
+            "{left} of {} runs stopped, with their state saved",
+            jobs.len()
+        ),
+    };
+    let command = shell::line(command(request));
+    Err(TrainerError::Stopped(format!(
+        "{what}; the same command continues:\n{command}"
+    )))
+}
+
+/// The command line of `request`. Without `--retry`, which would start once more what has failed since.
+fn command(request: &Request) -> Vec<String> {
+    let mut words = vec![
+        shell::this_program(),
+        "sweep".to_owned(),
+        cli::file_argument(&request.file),
+    ];
+    for set in &request.overrides {
+        words.extend(["--set".to_owned(), set.clone()]);
+    }
+    if request.engine != EngineKind::Local
+        && let Some(engine) = request.engine.to_possible_value()
+    {
+        words.extend(["--engine".to_owned(), engine.get_name().to_owned()]);
+    }
+    if let Some(jobs) = request.jobs {
+        words.extend(["--jobs".to_owned(), jobs.to_string()]);
+    }
+    words
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+    use crate::cli::{Cli, Command};
+
+    #[test]
+    fn the_command_that_continues_a_sweep_is_the_one_that_began_it() {
+        for words in [
+            &["sweep", "a b.toml"][..],
+            &[
+                "sweep",
+                "s.toml",
+                "--set",
+                "train.steps=3",
+                "--set",
+                "name='x'",
+                "--jobs",
+                "2",
+            ],
+            &[
+                "sweep",
+                "s.toml",
+                "--engine",
+                "slurm",
+                "--device",
+                "cuda:0..3",
+                "--retry",
+            ],
+            &["sweep", "s.toml", "--engine", "hyperqueue"],
+        ] {
+            let parsed = |words: &[String]| {
+                let words = std::iter::once("trainer").chain(words.iter().map(String::as_str));
+                match Cli::try_parse_from(words).expect("a command line").command {
+                    Some(Command::Sweep(arguments)) => Request {
+                        overrides: arguments.all_overrides(),
+                        file: arguments.file,
+                        dry_run: arguments.dry_run,
+                        engine: arguments.engine,
+                        jobs: arguments.jobs.map(std::num::NonZeroUsize::get),
+                        retry: arguments.retry,
+                    },
+                    other => panic!("{other:?}"),
+                }
+            };
+            let begun = parsed(&words.iter().map(ToString::to_string).collect::<Vec<_>>());
+            let continued = parsed(&command(&begun)[1..]);
+            let expected = Request {
+                retry: false,
+                ..begun
+            };
+            assert_eq!(format!("{continued:?}"), format!("{expected:?}"));
+        }
+    }
 }

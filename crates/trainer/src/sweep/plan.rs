@@ -67,6 +67,7 @@ fn shown(state: &State) -> &'static str {
         State::Waiting => "to do",
         State::Running { .. } => "running",
         State::Finished => "finished",
+        State::Stopped => "stopped",
         State::Failed(_) => "failed",
     }
 }

@@ -13,7 +13,8 @@ use std::time::{Duration, Instant};
 use experiment::Sweep;
 use serde::{Deserialize, Serialize};
 
-use crate::error::TrainerError;
+use crate::error::{STOPPED, TrainerError};
+use crate::shell::{self, quoted};
 use crate::sweep::Engine;
 use crate::sweep::job::{Job, State};
 
@@ -133,7 +134,11 @@ impl Engine for Slurm {
             job.look();
             match (&job.state, alive.get(&job.directory)) {
                 (State::Waiting, None) if known.contains(&job.directory) && !job.resubmit => {
-                    job.fail("its SLURM task ended without a result");
+                    if job.was_interrupted() {
+                        job.state = State::Stopped;
+                    } else {
+                        job.fail("its SLURM task ended without a result");
+                    }
                 }
                 (State::Waiting, None) => waiting.push(index),
                 _ => {}
@@ -171,22 +176,33 @@ fn script(name: &str, tasks: usize, at_once: Option<usize>, list: &Path, logs: &
 # One run of the sweep a task: line number SLURM_ARRAY_TASK_ID of the list, counted from 0.
 command=$(sed -n "$((SLURM_ARRAY_TASK_ID + 1))p" {list})
 again() {{
-    if (( ${{SLURM_RESTART_COUNT:-0}} < 5 )); then
-        echo "back to the queue: $1"
+    if (( ${{SLURM_RESTART_COUNT:-0}} < $1 )); then
+        echo "back to the queue: $2"
         scontrol requeue "${{SLURM_ARRAY_JOB_ID}}_${{SLURM_ARRAY_TASK_ID}}"
     fi
-    exit 1
+    exit "$status"
 }}
-# The trainer answers SIGTERM with a checkpoint. USR2 comes two minutes before the time is up.
-trap 'kill -TERM "$child"; wait "$child"; again "time is up"' USR2
-# Preempted or cancelled: SLURM itself puts a preempted job back.
-trap 'kill -TERM "$child"; wait "$child"; exit 143' TERM
+# The trainer ends with {STOPPED} where it was stopped and saved its state.
+ended() {{
+    if (( status == {STOPPED} )); then again 100 "$1"; fi
+    if (( status > 128 )); then again 5 "killed by signal $((status - 128))"; fi
+    exit "$status"
+}}
+# It does so at USR1. SLURM may have sent it a TERM as well; a second one would end it at once.
+save() {{
+    kill -USR1 "$child"
+    wait "$child"
+    status=$?
+}}
+# USR2 comes two minutes before the time is up.
+trap 'save; ended "time is up"' USR2
+# Cancelled, preempted, or out of time: SLURM itself puts a preempted job back.
+trap 'save; exit "$status"' TERM
 eval "$command" &
 child=$!
 wait "$child"
 status=$?
-if (( status > 128 )); then again "killed by signal $((status - 128))"; fi
-exit "$status"
+ended "stopped"
 "#,
         last = tasks - 1,
         logs = logs.display(),
@@ -238,14 +254,11 @@ fn output(command: &mut Command) -> Result<String, TrainerError> {
 fn command_line(program: &Path, arguments: &[String]) -> String {
     let here = std::env::current_dir().unwrap_or_default();
     let words = [program.display().to_string()];
-    let words = words.iter().chain(arguments).map(|word| quoted(word));
     let here = quoted(&here.display().to_string());
-    format!("cd {here} && exec {}", words.collect::<Vec<_>>().join(" "))
-}
-
-/// A word that a shell leaves alone.
-fn quoted(word: &str) -> String {
-    format!("'{}'", word.replace('\'', r"'\''"))
+    format!(
+        "cd {here} && exec {}",
+        shell::line(words.iter().chain(arguments))
+    )
 }
 
 fn write(path: &Path, text: &str) -> Result<(), TrainerError> {
@@ -260,22 +273,5 @@ mod tests {
     fn tasks_of_the_queue() {
         let printed = "3 PENDING\n0 RUNNING\n12 COMPLETING\nN/A RUNNING\n";
         assert_eq!(parse_tasks(printed), [(3, false), (0, true), (12, false)]);
-    }
-
-    #[test]
-    fn a_shell_reads_back_what_was_quoted() {
-        for word in [
-            "plain",
-            "it's",
-            "a b",
-            "$x `y` \"z\"",
-            "e={ kind = \"nope\" }",
-        ] {
-            let printed = Command::new("sh")
-                .args(["-c", &format!("printf %s {}", quoted(word))])
-                .output()
-                .expect("sh");
-            assert_eq!(String::from_utf8_lossy(&printed.stdout), word);
-        }
     }
 }

@@ -1,8 +1,12 @@
 //! What a finished run leaves behind.
 
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+
 use experiment::Experiment;
 
-use crate::common::{Workspace, sha256};
+use crate::common::{Finished, SHORT, Workspace, sha256};
 
 /// Steps in which the model learns most of the generated sentences.
 const LEARNING: [(&str, &str); 4] = [
@@ -12,12 +16,51 @@ const LEARNING: [(&str, &str); 4] = [
     ("checkpoint_every = 5", "checkpoint_every = 0"),
 ];
 
+/// Others may read what the umask lets them read: a file under a temporary name must not stay the owner's alone.
+#[test]
+fn every_file_of_a_run_a_sweep_and_a_comparison_has_the_mode_that_the_umask_allows() {
+    let workspace = Workspace::changed(&SHORT);
+    workspace.write("grid.toml", "config = 'run.toml'\nseeds = [1, 2]\n");
+    let script = "umask 027
+        \"$0\" run.toml && \"$0\" sweep grid.toml &&
+        \"$0\" compare runs/grid --html runs/page.html --files runs/files &&
+        \"$0\" export runs/run runs/exported && : >ordinary && mkdir folder";
+    let mut shell = std::process::Command::new("sh");
+    shell
+        .args(["-c", script, env!("CARGO_BIN_EXE_trainer")])
+        .current_dir(workspace.path(""));
+    let finished: Finished = shell.output().expect("sh").into();
+    finished.exits(0);
+    let mode = |path: &Path| fs::metadata(path).expect("metadata").permissions().mode() & 0o7777;
+    let ordinary = [workspace.path("ordinary"), workspace.path("folder")].map(|path| mode(&path));
+    assert_eq!(ordinary, [0o640, 0o750]);
+    let mut seen = 0;
+    let mut waiting = vec![workspace.path("runs"), workspace.path("cache")];
+    while let Some(path) = waiting.pop() {
+        let is_folder = path.is_dir();
+        let expected = ordinary[usize::from(is_folder)];
+        assert_eq!(
+            mode(&path),
+            expected,
+            "{} {:o}",
+            path.display(),
+            mode(&path)
+        );
+        seen += 1;
+        if is_folder {
+            let entries = fs::read_dir(&path).expect("folder").flatten();
+            waiting.extend(entries.map(|entry| entry.path()));
+        }
+    }
+    assert!(seen > 40, "{seen}");
+}
+
 #[test]
 fn a_finished_run_has_all_its_files() {
     let workspace = Workspace::new();
     let run = workspace.train();
     let names: Vec<String> = {
-        let entries = std::fs::read_dir(run.path()).expect("run directory");
+        let entries = fs::read_dir(run.path()).expect("run directory");
         let mut names: Vec<String> = entries
             .map(|entry| {
                 entry
@@ -69,7 +112,7 @@ fn a_finished_run_has_all_its_files() {
 #[test]
 fn the_weights_digest_is_that_of_the_last_checkpoint() {
     let run = Workspace::new().train();
-    let bytes = std::fs::read(run.checkpoint(40).join("model.safetensors")).expect("weights");
+    let bytes = fs::read(run.checkpoint(40).join("model.safetensors")).expect("weights");
     let file = safetensors::SafeTensors::deserialize(&bytes).expect("safetensors");
     let mut names = file.names();
     names.sort_unstable();

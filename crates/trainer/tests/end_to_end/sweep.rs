@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::common::{CONFIG, Run, Workspace, signal};
+use crate::common::{CONFIG, Run, SHORT, Workspace, signal};
 
 /// Two variants, one of them at two fractions, two seeds: six runs of 10 steps.
 const SWEEP: &str = r#"
@@ -199,11 +199,15 @@ fn a_signal_saves_the_runs_and_the_same_command_goes_on() {
             && runs(&workspace).values().any(|run| run.step() > 3)
     });
     signal("INT", process.id());
-    process
-        .finish()
-        .exits(0)
-        .says("stopped; the same command continues");
-    let begun: Vec<Run> = runs(&workspace)
+    let stopped = process.finish().is_stopped();
+    stopped.says("stopped by SIGINT; the same command continues:");
+    assert_saved(&workspace);
+}
+
+/// Those that were begun are interrupted, with a checkpoint where they stopped.
+#[track_caller]
+fn assert_saved(workspace: &Workspace) {
+    let begun: Vec<Run> = runs(workspace)
         .into_values()
         .filter(|run| run.path().join("run.json").exists())
         .collect();
@@ -212,6 +216,79 @@ fn a_signal_saves_the_runs_and_the_same_command_goes_on() {
         assert_eq!(run.status(), "interrupted");
         assert_eq!(run.checkpoints().last(), Some(&run.step()));
     }
+}
+
+/// A scheduler that ends a job sends SIGTERM to all of its processes, and the sweep hands it on besides.
+#[test]
+fn a_signal_to_the_sweep_and_its_runs_at_once_saves_the_runs() {
+    let sweep = SWEEP.replace("train.steps = 10", "train.steps = 4000");
+    let workspace = workspace(&sweep);
+    let mut process = workspace.background(&["sweep", "grid.toml", "--jobs", "2"]);
+    process.wait_until("two runs with steps", || {
+        workspace.path("runs/grid/sweep.json").exists()
+            && runs(&workspace)
+                .values()
+                .filter(|run| run.step() > 3)
+                .count()
+                == 2
+    });
+    for run in runs(&workspace).values() {
+        if let Some(process) = holder(run) {
+            signal("TERM", process);
+        }
+    }
+    signal("TERM", process.id());
+    process.finish().is_stopped();
+    assert_saved(&workspace);
+}
+
+#[test]
+fn a_run_that_is_stopped_by_itself_goes_on_and_the_sweep_finishes() {
+    let sweep = SWEEP.replace("train.steps = 10", "train.steps = 40");
+    let workspace = workspace(&sweep);
+    let mut process = workspace.background(&["sweep", "grid.toml", "--jobs", "1"]);
+    let mut stopped = None;
+    process.wait_until("a run to stop", || {
+        if !workspace.path("runs/grid/sweep.json").exists() {
+            return false;
+        }
+        let runs = runs(&workspace);
+        let at_work = runs.values().find(|run| (1..30).contains(&run.step()));
+        stopped = at_work.and_then(holder);
+        stopped.is_some()
+    });
+    signal("TERM", stopped.expect("a run at work"));
+    process.finish().exits(0).says("6 of 6 runs finished");
+}
+
+/// With the arguments it was begun with, spaces and all.
+#[test]
+fn a_stopped_sweep_is_continued_as_told() {
+    let workspace = workspace(&SWEEP.replace("seeds = [1, 2]", "seeds = [1e0]"));
+    let place = "run.directory=\"my runs\"";
+    let steps = "train.steps=6e1";
+    let begun = [
+        "sweep",
+        "grid.toml",
+        "--set",
+        place,
+        "--set",
+        steps,
+        "--jobs",
+        "1",
+    ];
+    let mut process = workspace.background(&begun);
+    process.wait_until("a sweep", || workspace.path("my runs/grid/logs").exists());
+    signal("HUP", process.id());
+    let stopped = process.finish().is_stopped();
+    let command = stopped.stdout.trim_end().lines().last().expect("a command");
+    let mut shell = std::process::Command::new("sh");
+    shell.args(["-c", command]).current_dir(workspace.path(""));
+    let continued: crate::common::Finished = shell.output().expect("sh").into();
+    continued
+        .exits(0)
+        .says("3 of 3 runs finished, in my runs/grid");
+    assert!(!workspace.path("runs").exists());
 }
 
 #[test]
@@ -265,4 +342,15 @@ fn mistakes_of_a_sweep_file_are_shown_where_they_are() {
         assert!(!workspace.path("runs").exists(), "{complaint}");
     }
     assert!(CONFIG.contains("prope"), "the sweep varies its fraction");
+}
+
+#[test]
+fn a_sweep_of_seeds_alone_runs() {
+    let workspace = Workspace::changed(&SHORT);
+    workspace.write("grid.toml", "config = \"run.toml\"\nseeds = [1, 2]\n");
+    workspace
+        .trainer(&["sweep", "grid.toml"])
+        .exits(0)
+        .says("2 of 2 runs finished");
+    assert!(runs(&workspace).contains_key(&("run".to_owned(), 2)));
 }

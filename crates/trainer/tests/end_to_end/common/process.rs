@@ -1,5 +1,6 @@
 //! Processes: finished ones, running ones, and signals to them.
 
+use std::os::unix::process::ExitStatusExt;
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::time::{Duration, Instant};
 
@@ -9,6 +10,8 @@ const PATIENCE: Duration = Duration::from_mins(1);
 /// What a process left on the screen.
 pub struct Finished {
     pub code: Option<i32>,
+    /// The signal that ended it, if one did.
+    pub signal: Option<i32>,
     pub stdout: String,
     pub stderr: String,
 }
@@ -17,6 +20,7 @@ impl From<Output> for Finished {
     fn from(output: Output) -> Self {
         let finished = Self {
             code: output.status.code(),
+            signal: output.status.signal(),
             stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
             stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
         };
@@ -29,12 +33,13 @@ impl std::fmt::Debug for Finished {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let Self {
             code,
+            signal,
             stdout,
             stderr,
         } = self;
         write!(
             f,
-            "exit code {code:?}\n--- stdout\n{stdout}\n--- stderr\n{stderr}"
+            "exit code {code:?}, signal {signal:?}\n--- stdout\n{stdout}\n--- stderr\n{stderr}"
         )
     }
 }
@@ -45,6 +50,12 @@ impl Finished {
     pub fn exits(self, code: i32) -> Self {
         assert_eq!(self.code, Some(code), "{self:?}");
         self
+    }
+
+    /// Asserts that it was stopped and can go on.
+    #[track_caller]
+    pub fn is_stopped(self) -> Self {
+        self.exits(75)
     }
 
     /// Asserts that standard error holds `text`, however it is wrapped and framed.
@@ -139,6 +150,7 @@ impl Background {
         std::io::Read::read_to_string(&mut err.expect("stderr"), &mut finished.1).expect("stderr");
         let finished = Finished {
             code: self.status().and_then(|status| status.code()),
+            signal: self.status().and_then(|status| status.signal()),
             stdout: finished.0,
             stderr: finished.1,
         };

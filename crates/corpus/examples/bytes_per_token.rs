@@ -30,7 +30,7 @@ fn main() -> Result<(), Box<dyn Error>> {
             paths: vec![path],
             ..DataConfig::default()
         };
-        let mut held_out = read_documents(&config)?;
+        let mut held_out = read_documents(&config)?.documents;
         held_out.retain(|document| document.split != Split::Train);
         let many = held_out.len() > MANY;
         let mut lines: BTreeMap<(String, Split), Vec<usize>> = BTreeMap::new();

@@ -28,6 +28,7 @@ fn main() -> Result<()> {
         ..DataConfig::default()
     };
     let texts: Vec<String> = read_documents(&config)?
+        .documents
         .into_iter()
         .filter(|document| document.split == Split::Train)
         .map(|document| document.text)

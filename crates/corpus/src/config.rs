@@ -23,6 +23,18 @@ pub enum Format {
     Parquet,
 }
 
+/// Where the splits of documents come from that no manifest assigns.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Splits {
+    /// From the names of files and folders where they say train, validation or test, as in data sets of
+    /// the Hugging Face hub; the splits that no name says are dealt out by the fractions.
+    #[default]
+    Names,
+    /// From the fractions alone, whatever files are called.
+    Fractions,
+}
+
 /// `[data]` of a config. All relative paths are relative to the working directory.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -37,9 +49,11 @@ pub struct DataConfig {
     pub tokenizer: String,
     /// The beginning-of-sequence token, where the usual names are not in the vocabulary.
     pub bos_token: Option<String>,
-    /// Share of documents for validation, in [0, 1), for sources without a manifest.
+    /// Where splits come from, for sources without a manifest.
+    pub splits: Splits,
+    /// Share of documents for validation, in [0, 1), where neither a manifest nor a file's name says it.
     pub valid_fraction: f64,
-    /// Share of documents for test, in [0, 1), for sources without a manifest.
+    /// Share of documents for test, in [0, 1), where neither a manifest nor a file's name says it.
     pub test_fraction: f64,
     /// Folder of the token files; made when missing.
     pub cache: PathBuf,
@@ -54,6 +68,7 @@ impl Default for DataConfig {
             field: "text".to_owned(),
             tokenizer: "datasets/tokenizers/bpe8k.json".to_owned(),
             bos_token: None,
+            splits: Splits::Names,
             valid_fraction: 0.05,
             test_fraction: 0.05,
             cache: PathBuf::from("datasets/.cache"),
@@ -74,7 +89,7 @@ impl DataConfig {
             })
         };
         if self.paths.is_empty() {
-            return wrong("paths", "name at least one file or folder");
+            return wrong("path", "name at least one file or folder");
         }
         if self.field.is_empty() {
             return wrong("field", "must not be empty (the usual name is \"text\")");
@@ -129,12 +144,12 @@ mod tests {
             paths: vec![],
             ..good.clone()
         };
-        assert!(rejected(&no_paths).contains("[data] paths"));
+        assert!(rejected(&no_paths).contains("`data.path`"));
         let nan = DataConfig {
             test_fraction: f64::NAN,
             ..good.clone()
         };
-        assert!(rejected(&nan).contains("[data] test_fraction"));
+        assert!(rejected(&nan).contains("`data.test_fraction`"));
         let all = DataConfig {
             valid_fraction: 0.5,
             test_fraction: 0.5,

@@ -17,7 +17,7 @@ pub enum CorpusError {
         source: std::io::Error,
     },
     /// A value of the `[data]` table makes no sense.
-    #[error("[data] {field}: {message}")]
+    #[error("`data.{field}`: {message}")]
     Config {
         /// The key.
         field: &'static str,
@@ -25,7 +25,7 @@ pub enum CorpusError {
         message: String,
     },
     /// No way to tell how a path is to be read.
-    #[error("`{path}`: {message}; set [data] format to manifest, text, jsonl or parquet")]
+    #[error("`{path}`: {message}; set `data.format` to manifest, text, jsonl or parquet")]
     UnknownFormat {
         /// The path of the config.
         path: PathBuf,
@@ -33,7 +33,7 @@ pub enum CorpusError {
         message: String,
     },
     /// A path holds no documents.
-    #[error("`{path}` holds no {wanted}; check [data] paths and format")]
+    #[error("`{path}` holds no {wanted}; check `data.path` and `data.format`")]
     NoDocuments {
         /// The path of the config.
         path: PathBuf,
@@ -98,7 +98,7 @@ pub enum CorpusError {
     /// A tokenizer has no token to begin a sequence with.
     #[error(
         "tokenizer `{tokenizer}` has no beginning-of-sequence token: none of {tried} is in its \
-         vocabulary; name one with [data] bos_token"
+         vocabulary; name one with `data.bos_token`"
     )]
     NoBos {
         /// The path of the `tokenizer.json`.

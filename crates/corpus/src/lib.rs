@@ -13,6 +13,7 @@
 
 mod batch;
 mod byte_level;
+mod byte_order_mark;
 mod config;
 mod document;
 mod error;
@@ -23,12 +24,13 @@ mod permutation;
 mod prepare;
 mod reflow;
 mod source;
+mod special_names;
 mod token_file;
 mod tokenizer;
 mod windows;
 
 pub use batch::Batch;
-pub use config::{DataConfig, Format};
+pub use config::{DataConfig, Format, Splits};
 pub use document::{Document, Split};
 pub use error::CorpusError;
 pub use evaluation::{EvaluationWindow, evaluation_windows};
@@ -37,7 +39,7 @@ pub use manifest::{MANIFEST_FILE, Manifest, ManifestDocument};
 pub use permutation::Permutation;
 pub use prepare::{Corpus, EvaluationText, Progress, prepare, prepare_evaluation};
 pub use reflow::{Layout, reflow};
-pub use source::read_documents;
+pub use source::{Documents, read_documents};
 pub use token_file::{DocumentSpan, TokenFile};
 pub use tokenizer::Tokenizer;
 pub use windows::{Window, Windows};

@@ -6,6 +6,7 @@ use std::path::{Component, Path};
 
 use serde::{Deserialize, Serialize};
 
+use crate::byte_order_mark;
 use crate::document::Split;
 use crate::error::CorpusError;
 use crate::reflow::Layout;
@@ -69,7 +70,8 @@ impl Manifest {
             path: path.clone(),
             message,
         };
-        let manifest: Self = serde_json::from_str(&text).map_err(|e| wrong(e.to_string()))?;
+        let manifest: Self = serde_json::from_str(byte_order_mark::without(&text))
+            .map_err(|e| wrong(e.to_string()))?;
         manifest.check().map_err(wrong)?;
         Ok(manifest)
     }

@@ -10,7 +10,7 @@ use crate::config::DataConfig;
 use crate::document::{Document, Split};
 use crate::error::CorpusError;
 use crate::hash::{sha256_hex, to_hex};
-use crate::source::{read_documents, read_held_out};
+use crate::source::{Documents, read_documents, read_held_out};
 use crate::token_file::{FORMAT_VERSION, TokenFile, TokenFileKey, TokenizedDocument};
 use crate::tokenizer::Tokenizer;
 
@@ -28,6 +28,8 @@ pub struct Corpus {
     /// SHA-256 over the format version, the tokenizer's fingerprint, and every document's split,
     /// name and text, hexadecimal: runs with the same hash saw the same tokens.
     pub content_hash: String,
+    /// What the user should know of how the text was read: sentences.
+    pub notes: Vec<String>,
 }
 
 /// A document has been tokenized.
@@ -56,7 +58,10 @@ pub struct Progress {
 pub fn prepare(config: &DataConfig, progress: &dyn Fn(Progress)) -> Result<Corpus, CorpusError> {
     config.validate()?;
     let tokenizer = Tokenizer::open(&config.tokenizer, config.bos_token.as_deref())?;
-    let documents = read_documents(config)?;
+    let Documents {
+        documents,
+        mut notes,
+    } = read_documents(config)?;
     if documents.iter().all(|d| d.split != Split::Train) {
         return Err(CorpusError::EmptySplit {
             split: Split::Train.to_string(),
@@ -76,12 +81,14 @@ pub fn prepare(config: &DataConfig, progress: &dyn Fn(Progress)) -> Result<Corpu
             cache.open_all()?
         }
     };
+    notes.extend(lossy_note(&tokenizer, &[&train, &valid, &test]));
     Ok(Corpus {
         train: Arc::new(train),
         valid,
         test,
         tokenizer,
         content_hash,
+        notes,
     })
 }
 
@@ -92,6 +99,8 @@ pub struct EvaluationText {
     pub tokens: TokenFile,
     /// What made them.
     pub tokenizer: Tokenizer,
+    /// As [`Corpus::notes`].
+    pub notes: Vec<String>,
 }
 
 /// Only what an evaluation reads: the documents of `split` where a manifest says which those are, all
@@ -107,7 +116,10 @@ pub fn prepare_evaluation(
 ) -> Result<EvaluationText, CorpusError> {
     config.validate()?;
     let tokenizer = Tokenizer::open(&config.tokenizer, config.bos_token.as_deref())?;
-    let documents = read_held_out(config, split)?;
+    let Documents {
+        documents,
+        mut notes,
+    } = read_held_out(config, split)?;
     if documents.is_empty() {
         return Err(CorpusError::EmptySplit {
             split: split.to_string(),
@@ -127,7 +139,12 @@ pub fn prepare_evaluation(
             cache.open(split)?
         }
     };
-    Ok(EvaluationText { tokens, tokenizer })
+    notes.extend(lossy_note(&tokenizer, &[&tokens]));
+    Ok(EvaluationText {
+        tokens,
+        tokenizer,
+        notes,
+    })
 }
 
 fn content_hash(tokenizer: &Tokenizer, documents: &[Document]) -> String {
@@ -139,8 +156,12 @@ fn content_hash(tokenizer: &Tokenizer, documents: &[Document]) -> String {
     for document in documents {
         let Document { name, text, split } = document;
         // The text's digest has a fixed length, so only the name could be ambiguous: its length says.
-        let text = sha256_hex(text.as_bytes());
-        hasher.update(format!("{split} {text} {} {name}\n", name.len()));
+        let digest = sha256_hex(text.as_bytes());
+        hasher.update(format!("{split} {digest} {} {name}\n", name.len()));
+        // Before, such a name was taken for the token: these are other tokens.
+        if tokenizer.spells_special(text) {
+            hasher.update("names of special tokens are text\n");
+        }
     }
     to_hex(&hasher.finalize())
 }
@@ -171,6 +192,12 @@ impl Cache<'_> {
                 message: "belongs to another corpus than its name says".to_owned(),
             });
         }
+        if !file.is_compared() {
+            return Err(CorpusError::TokenFile {
+                path,
+                message: "does not say whether its tokens are all of the text".to_owned(),
+            });
+        }
         Ok(file)
     }
 
@@ -185,10 +212,11 @@ impl Cache<'_> {
                 .iter()
                 .zip(&mut tokenized)
                 .filter(|(document, _)| document.split == split)
-                .map(|(document, tokens)| TokenizedDocument {
+                .map(|(document, tokenized)| TokenizedDocument {
                     name: &document.name,
                     bytes: document.text.len(),
-                    tokens: std::mem::take(tokens),
+                    lossy: tokenized.lossy,
+                    tokens: std::mem::take(&mut tokenized.tokens),
                 })
                 .collect();
             let key = TokenFileKey {
@@ -203,12 +231,18 @@ impl Cache<'_> {
     }
 }
 
+/// The tokens of a document, and whether they are not all of its text.
+struct Tokens {
+    tokens: Vec<u32>,
+    lossy: bool,
+}
+
 /// The tokens of every document, in the documents' order.
 fn tokenize(
     tokenizer: &Tokenizer,
     documents: &[Document],
     progress: &dyn Fn(Progress),
-) -> Result<Vec<Vec<u32>>, CorpusError> {
+) -> Result<Vec<Tokens>, CorpusError> {
     let (sender, receiver) = mpsc::channel();
     std::thread::scope(|scope| {
         let worker = scope.spawn(move || {
@@ -216,10 +250,12 @@ fn tokenize(
                 .par_iter()
                 .map_with(sender, |sender, document| {
                     let tokens = tokenizer.encode(&document.text)?;
-                    warn_if_lossy(tokenizer, document, &tokens);
                     // Nobody listening means the caller is unwinding already.
                     let _ = sender.send(document);
-                    Ok(tokens)
+                    Ok(Tokens {
+                        lossy: !tokenizer.is_lossless(&document.text, &tokens),
+                        tokens,
+                    })
                 })
                 .collect()
         });
@@ -248,16 +284,16 @@ fn report(
     }
 }
 
-/// Bits per byte mean nothing when the tokens do not stand for all bytes of the text. One byte of
-/// difference is the space that some tokenizers put first.
-fn warn_if_lossy(tokenizer: &Tokenizer, document: &Document, tokens: &[u32]) {
-    let covered: usize = tokens.iter().map(|id| tokenizer.token_bytes(*id)).sum();
-    if covered.abs_diff(document.text.len()) > 1 {
-        tracing::warn!(
-            "`{}`: its tokens stand for {covered} of {} bytes; this tokenizer is not lossless, \
-             bits per byte will be off",
-            document.name,
-            document.text.len(),
-        );
-    }
+/// What is said of documents whose tokens are not all of their text.
+fn lossy_note(tokenizer: &Tokenizer, files: &[&TokenFile]) -> Option<String> {
+    let documents = files.iter().flat_map(|file| file.documents());
+    let all = documents.clone().count();
+    let mut lossy = documents.filter(|document| document.lossy);
+    let first = &lossy.next()?.name;
+    let count = 1 + lossy.count();
+    Some(format!(
+        "the tokenizer `{}` loses text: of {all} documents {count} do not come back from their tokens as they \
+         were, `{first}` the first; bits per byte are not given for them",
+        tokenizer.name(),
+    ))
 }

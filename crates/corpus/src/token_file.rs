@@ -15,12 +15,12 @@
 use std::fs::{self, File};
 use std::io::{BufWriter, Write};
 use std::ops::Range;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use memmap2::Mmap;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
-use tempfile::NamedTempFile;
 
 use crate::document::Split;
 use crate::error::CorpusError;
@@ -44,6 +44,9 @@ pub struct DocumentSpan {
     pub end: usize,
     /// Length of its text in UTF-8 bytes.
     pub bytes: usize,
+    /// Whether its tokens are not all of its text, so that bits per byte mean nothing.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub lossy: bool,
 }
 
 impl DocumentSpan {
@@ -61,6 +64,9 @@ struct Header {
     bytes_per_token: usize,
     num_tokens: usize,
     tokens_sha256: String,
+    /// Whether [`DocumentSpan::lossy`] tells; files of before do not know.
+    #[serde(default)]
+    compared: bool,
     documents: Vec<DocumentSpan>,
 }
 
@@ -77,6 +83,7 @@ pub struct TokenFile {
 pub(crate) struct TokenizedDocument<'a> {
     pub name: &'a str,
     pub bytes: usize,
+    pub lossy: bool,
     pub tokens: Vec<u32>,
 }
 
@@ -122,7 +129,10 @@ impl TokenFile {
     ) -> Result<(), CorpusError> {
         let folder = path.parent().unwrap_or(Path::new("."));
         fs::create_dir_all(folder).map_err(CorpusError::io("create", folder))?;
-        let temporary = NamedTempFile::new_in(folder)
+        // A temporary file is its owner's alone by default, and a cache is shared.
+        let temporary = tempfile::Builder::new()
+            .permissions(fs::Permissions::from_mode(0o666))
+            .tempfile_in(folder)
             .map_err(CorpusError::io("create a temporary file in", folder))?;
         write_file(temporary.as_file(), key, documents).map_err(CorpusError::io("write", path))?;
         temporary
@@ -149,6 +159,11 @@ impl TokenFile {
     /// The [`crate::Tokenizer::fingerprint`] of the tokenizer that made the tokens.
     pub fn tokenizer_fingerprint(&self) -> &str {
         &self.header.tokenizer_fingerprint
+    }
+
+    /// Whether its documents say if their tokens are all of their text.
+    pub(crate) fn is_compared(&self) -> bool {
+        self.header.compared
     }
 
     /// The number of tokens of all documents together.
@@ -280,6 +295,7 @@ fn write_file(
         bytes_per_token,
         num_tokens: spans.last().map_or(0, |span| span.end),
         tokens_sha256: tokens_sha256(documents, bytes_per_token),
+        compared: true,
         documents: spans,
     };
     let json = serde_json::to_vec(&header)?;
@@ -311,6 +327,7 @@ fn spans(documents: &[TokenizedDocument<'_>]) -> Vec<DocumentSpan> {
                 start,
                 end,
                 bytes: document.bytes,
+                lossy: document.lossy,
             };
             start = end;
             span

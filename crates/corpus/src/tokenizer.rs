@@ -7,8 +7,10 @@ use serde_json::Value;
 use tokenizers::Tokenizer as HuggingFace;
 
 use crate::byte_level;
+use crate::byte_order_mark;
 use crate::error::CorpusError;
 use crate::hash::sha256_hex;
+use crate::special_names::{self, AsText};
 
 /// How the config asks for [`Tokenizer::open`]'s byte tokenizer.
 const BYTES_SPEC: &str = "bytes";
@@ -40,7 +42,18 @@ pub struct Tokenizer {
 #[derive(Clone, Debug)]
 enum Kind {
     Bytes,
-    HuggingFace(Box<HuggingFace>),
+    HuggingFace(Box<Both>),
+}
+
+/// Text becomes ids by one tokenizer and is told from ids by the other.
+#[derive(Clone, Debug)]
+struct Both {
+    /// Takes names of special tokens for the characters they are.
+    encoder: HuggingFace,
+    /// As the file says, if that is not the encoder.
+    decoder: Option<HuggingFace>,
+    /// Names that only this encoder takes for characters.
+    names: Vec<String>,
 }
 
 impl Tokenizer {
@@ -60,7 +73,7 @@ impl Tokenizer {
         }
         let path = Path::new(spec);
         let json = fs::read_to_string(path).map_err(CorpusError::io("read", path))?;
-        Self::hugging_face(spec, json, bos)
+        Self::hugging_face(spec, byte_order_mark::without(&json), bos)
     }
 
     fn bytes(bos: Option<&str>) -> Result<Self, CorpusError> {
@@ -79,25 +92,23 @@ impl Tokenizer {
         })
     }
 
-    fn hugging_face(name: &str, json: String, bos: Option<&str>) -> Result<Self, CorpusError> {
+    fn hugging_face(name: &str, json: &str, bos: Option<&str>) -> Result<Self, CorpusError> {
         let wrong = |message: String| CorpusError::Tokenizer {
             tokenizer: name.to_owned(),
             message,
         };
         let mut file: Value =
-            serde_json::from_str(&json).map_err(|e| wrong(format!("not JSON: {e}")))?;
+            serde_json::from_str(json).map_err(|e| wrong(format!("not JSON: {e}")))?;
         make_deterministic(&mut file);
-        let mut inner = HuggingFace::from_bytes(file.to_string())
-            .map_err(|e| wrong(format!("not a tokenizer.json: {e}")))?;
-        // `<bos>` written in a text is text: only this program may put special tokens anywhere.
-        inner.set_encode_special_tokens(true);
+        let inner = parse(&file).map_err(wrong)?;
+        let (bos_name, bos) = find_bos(&inner, name, bos)?;
         Ok(Self {
             name: name.to_owned(),
             fingerprint: sha256_hex(json.as_bytes()),
-            bos: find_bos(&inner, name, bos)?,
+            bos,
             token_bytes: token_bytes(&inner, is_byte_level(&file)),
-            kind: Kind::HuggingFace(Box::new(inner)),
-            json,
+            kind: Kind::HuggingFace(Box::new(both(inner, &file, bos_name).map_err(wrong)?)),
+            json: json.to_owned(),
         })
     }
 
@@ -109,7 +120,8 @@ impl Tokenizer {
     pub fn encode(&self, text: &str) -> Result<Vec<u32>, CorpusError> {
         match &self.kind {
             Kind::Bytes => Ok(text.bytes().map(u32::from).collect()),
-            Kind::HuggingFace(inner) => inner
+            Kind::HuggingFace(both) => both
+                .encoder
                 .encode_fast(text, false)
                 .map(|encoding| encoding.get_ids().to_vec())
                 .map_err(|e| self.wrong(format!("cannot encode: {e}"))),
@@ -130,10 +142,37 @@ impl Tokenizer {
                 let bytes: Vec<u8> = ids.iter().filter_map(|id| (*id).try_into().ok()).collect();
                 Ok(String::from_utf8_lossy(&bytes).into_owned())
             }
-            Kind::HuggingFace(inner) => inner
+            Kind::HuggingFace(both) => both
+                .decoder
+                .as_ref()
+                .unwrap_or(&both.encoder)
                 .decode(ids, true)
                 .map_err(|e| self.wrong(format!("cannot decode: {e}"))),
         }
+    }
+
+    /// Whether `ids` are all that there is of `text`: their bytes add up to its length and, decoded, they
+    /// are it again. A space before the first word, which some tokenizers put there, is allowed for.
+    pub(crate) fn is_lossless(&self, text: &str, ids: &[u32]) -> bool {
+        let bytes: usize = ids.iter().map(|id| self.token_bytes(*id)).sum();
+        bytes.abs_diff(text.len()) <= 1
+            && self.decode(ids).is_ok_and(|decoded| {
+                decoded == text || decoded.strip_prefix(' ').is_some_and(|rest| rest == text)
+            })
+    }
+
+    /// Whether `text` spells the name of a special token that the tokenizer's library, left alone, would
+    /// take for the token.
+    pub(crate) fn spells_special(&self, text: &str) -> bool {
+        match &self.kind {
+            Kind::Bytes => false,
+            Kind::HuggingFace(both) => both.names.iter().any(|name| text.contains(name)),
+        }
+    }
+
+    /// `bytes`, or the path it was opened from.
+    pub fn name(&self) -> &str {
+        &self.name
     }
 
     /// Rows an embedding table needs: the largest id + 1 (some vocabularies have gaps).
@@ -197,11 +236,40 @@ fn is_byte_level(file: &Value) -> bool {
     is(decoder) || steps.is_some_and(|steps| steps.iter().any(is))
 }
 
-fn find_bos(inner: &HuggingFace, name: &str, bos: Option<&str>) -> Result<u32, CorpusError> {
+fn parse(file: &Value) -> Result<HuggingFace, String> {
+    let mut tokenizer = HuggingFace::from_bytes(file.to_string())
+        .map_err(|e| format!("not a tokenizer.json: {e}"))?;
+    // `<bos>` written in a text is text: only this program may put special tokens anywhere.
+    tokenizer.set_encode_special_tokens(true);
+    Ok(tokenizer)
+}
+
+/// `inner`, which is what `file` says, and an encoder beside it where it would find special tokens in texts.
+fn both(inner: HuggingFace, file: &Value, bos: &str) -> Result<Both, String> {
+    Ok(match special_names::as_text(file, bos) {
+        Some(AsText { file, names }) => Both {
+            encoder: parse(&file)?,
+            decoder: Some(inner),
+            names,
+        },
+        None => Both {
+            encoder: inner,
+            decoder: None,
+            names: Vec::new(),
+        },
+    })
+}
+
+/// Name and id of the beginning-of-sequence token.
+fn find_bos<'a>(
+    inner: &HuggingFace,
+    name: &str,
+    bos: Option<&'a str>,
+) -> Result<(&'a str, u32), CorpusError> {
     let tried = bos.as_ref().map_or(&BOS_NAMES[..], std::slice::from_ref);
     tried
         .iter()
-        .find_map(|token| inner.token_to_id(token))
+        .find_map(|token| Some((*token, inner.token_to_id(token)?)))
         .ok_or_else(|| no_bos(name, tried))
 }
 

@@ -79,8 +79,9 @@ pub struct ContextResult {
     pub perplexity: f64,
     /// 95% interval of the perplexity over documents and windows.
     pub interval: Option<Interval>,
-    /// Bits per byte of UTF-8 text.
-    pub bits_per_byte: f64,
+    /// Bits per byte of UTF-8 text; none where the tokens of a document are not all of its text.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bits_per_byte: Option<f64>,
     /// Sums per window, in the same order at every context: what paired comparisons need.
     pub windows: Vec<WindowScore>,
 }
@@ -104,6 +105,8 @@ struct Windows {
     skipped: usize,
     /// (index into `documents`, end of the window in the file).
     ends: Vec<(usize, usize)>,
+    /// Whether the tokens of some of `documents` are not all of its text.
+    lossy: bool,
 }
 
 /// Runs the final-tokens protocol on `workers`; `progress` is told (done, all) input tokens
@@ -202,12 +205,15 @@ fn windows(file: &TokenFile, protocol: &Protocol) -> Result<Windows, EvaluationE
     let found = evaluation_windows(file, length, protocol.windows_per_document)?;
     let mut documents: Vec<DocumentResult> = Vec::new();
     let mut last = None;
+    let mut lossy = false;
     let mut ends = Vec::with_capacity(found.len());
     for window in found {
         if last != Some(window.document) {
             last = Some(window.document);
+            let span = &file.documents()[window.document];
+            lossy |= span.lossy;
             documents.push(DocumentResult {
-                name: file.documents()[window.document].name.clone(),
+                name: span.name.clone(),
                 windows: 0,
             });
         }
@@ -219,29 +225,32 @@ fn windows(file: &TokenFile, protocol: &Protocol) -> Result<Windows, EvaluationE
         skipped: file.documents().len() - documents.len(),
         documents,
         ends,
+        lossy,
     })
 }
 
-/// UTF-8 bytes of all scored tokens.
+/// UTF-8 bytes of all scored tokens, unless the tokens of some scored document are not all of its text.
 fn scored_bytes(
     file: &TokenFile,
     tokenizer: &Tokenizer,
     windows: &Windows,
     scored: usize,
-) -> usize {
-    windows
+) -> Option<usize> {
+    if windows.lossy {
+        return None;
+    }
+    let ids = windows
         .ends
         .iter()
-        .flat_map(|(_, end)| file.tokens(end - scored..*end))
-        .map(|id| tokenizer.token_bytes(id))
-        .sum()
+        .flat_map(|(_, end)| file.tokens(end - scored..*end));
+    Some(ids.map(|id| tokenizer.token_bytes(id)).sum())
 }
 
 fn context_result(
     context: usize,
     losses: &[Vec<f32>],
     windows: &Windows,
-    bytes: usize,
+    bytes: Option<usize>,
     protocol: &Protocol,
 ) -> ContextResult {
     let scored = protocol.scored_tokens;
@@ -262,7 +271,7 @@ fn context_result(
         nll,
         perplexity: nll.exp(),
         interval: perplexity_interval(&scores, scored, protocol.bootstrap_samples),
-        bits_per_byte: total / (std::f64::consts::LN_2 * bytes as f64),
+        bits_per_byte: bytes.map(|bytes| total / (std::f64::consts::LN_2 * bytes as f64)),
         windows: scores,
     }
 }

@@ -4,13 +4,18 @@ use std::fs;
 use std::ops::ControlFlow;
 
 use burn::tensor::{Device, Int, Tensor, TensorData};
-use corpus::{Corpus, DataConfig};
+use corpus::{Corpus, DataConfig, Tokenizer};
 use decoder::{Decoder, Execution, Kernels, Precision, load_parameters, named_tensors, preset};
 use evaluation::{Evaluation, EvaluationError, Protocol, evaluate, validation_loss};
 use fused::Workers;
 
 /// A corpus of three test documents of 400, 150 and 60 bytes, and the folder that holds it.
 fn corpus() -> (tempfile::TempDir, Corpus) {
+    corpus_with("bytes")
+}
+
+/// The same with another tokenizer.
+fn corpus_with(tokenizer: &str) -> (tempfile::TempDir, Corpus) {
     let folder = tempfile::tempdir().expect("folder");
     let text = |seed: usize, bytes: usize| -> String {
         (0..bytes)
@@ -39,7 +44,7 @@ fn corpus() -> (tempfile::TempDir, Corpus) {
     fs::write(folder.path().join("manifest.json"), manifest).expect("write");
     let config = DataConfig {
         paths: vec![folder.path().to_owned()],
-        tokenizer: "bytes".to_owned(),
+        tokenizer: tokenizer.to_owned(),
         cache: folder.path().join("cache"),
         ..DataConfig::default()
     };
@@ -93,7 +98,8 @@ fn a_decoder_that_knows_nothing_has_the_vocabulary_as_perplexity() {
             context.perplexity
         );
         // A token is a byte here.
-        assert!((context.bits_per_byte - 257f64.log2()).abs() < 1e-5);
+        let bits_per_byte = context.bits_per_byte.expect("bytes lose nothing");
+        assert!((bits_per_byte - 257f64.log2()).abs() < 1e-5);
         let interval = context.interval.expect("four windows");
         assert!((interval.high - interval.low).abs() < 1e-6);
     }
@@ -257,4 +263,24 @@ fn broken_weights_and_a_wish_to_stop_end_it() {
         error,
         Err(EvaluationError::NotFinite { context: 16 })
     ));
+}
+
+/// Perplexity is that of the tokens there are; their bytes are not those of the text.
+#[test]
+fn a_tokenizer_that_loses_text_has_no_bits_per_byte() {
+    let bytes = Tokenizer::open("bytes", None).expect("opens");
+    let (none, loses) = (
+        r#""normalizer":null"#,
+        r#""normalizer":{"type":"Replace","pattern":{"String":"v"},"content":"w"}"#,
+    );
+    assert!(bytes.json().contains(none));
+    let folder = tempfile::tempdir().expect("folder");
+    let path = folder.path().join("tokenizer.json");
+    fs::write(&path, bytes.json().replace(none, loses)).expect("write");
+    let (_folder, corpus) = corpus_with(&path.display().to_string());
+    let result = run(&decoder(), &corpus, &protocol(), 1);
+    for context in &result.contexts {
+        assert_eq!(context.bits_per_byte, None);
+        assert!(context.perplexity > 1.0);
+    }
 }

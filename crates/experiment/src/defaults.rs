@@ -3,7 +3,7 @@
 //! Defaults that follow from other values (`warmup_steps`, `scored_tokens`, ...) are computed in
 //! `resolve`.
 
-use corpus::Format;
+use corpus::{Format, Splits};
 
 use crate::evaluation::EvaluationSplit;
 use crate::run::DeviceRequest;
@@ -13,6 +13,7 @@ pub(crate) const SEED: u64 = 1;
 
 pub(crate) const FORMAT: Format = Format::Auto;
 pub(crate) const FIELD: &str = "text";
+pub(crate) const SPLITS: Splits = Splits::Names;
 pub(crate) const VALID_FRACTION: f64 = 0.05;
 pub(crate) const TEST_FRACTION: f64 = 0.05;
 pub(crate) const CACHE: &str = "datasets/.cache";

@@ -32,6 +32,7 @@ mod sources;
 mod sweep;
 mod task;
 mod train;
+mod whole;
 
 pub use error::{ConfigError, Location, NamedText};
 pub use evaluation::{EvaluationConfig, EvaluationSplit};

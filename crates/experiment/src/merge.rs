@@ -35,7 +35,14 @@ fn drop_inherited_choice(base: &mut Table, over: &Table) {
 }
 
 /// What says how a text is read.
-const TEXT: [&str; 5] = ["path", "format", "field", "valid_fraction", "test_fraction"];
+const TEXT: [&str; 6] = [
+    "path",
+    "format",
+    "field",
+    "splits",
+    "valid_fraction",
+    "test_fraction",
+];
 
 /// A task to train on takes the place of the text, unless it comes with one.
 fn drop_inherited_text(base: &mut Table, over: &Table) {

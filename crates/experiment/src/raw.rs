@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
 
-use corpus::Format;
+use corpus::{Format, Splits};
 use decoder::{Activation, NormGain};
 use serde::de::{MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
@@ -16,12 +16,14 @@ use toml::{Table, Value};
 use crate::evaluation::EvaluationSplit;
 use crate::run::DeviceRequest;
 use crate::train::{ActivationCheckpointing, Kernels, Precision, Schedule};
+use crate::whole;
 
 #[derive(Debug, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct RawExperiment {
     pub(crate) extends: Option<PathBuf>,
     pub(crate) name: Option<String>,
+    #[serde(deserialize_with = "whole::optional")]
     pub(crate) seed: Option<u64>,
     pub(crate) model: RawModel,
     pub(crate) data: RawData,
@@ -34,12 +36,19 @@ pub(crate) struct RawExperiment {
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct RawModel {
     pub(crate) preset: Option<String>,
+    #[serde(deserialize_with = "whole::optional")]
     pub(crate) vocab_size: Option<usize>,
+    #[serde(deserialize_with = "whole::optional")]
     pub(crate) hidden_size: Option<usize>,
+    #[serde(deserialize_with = "whole::optional")]
     pub(crate) num_hidden_layers: Option<usize>,
+    #[serde(deserialize_with = "whole::optional")]
     pub(crate) num_attention_heads: Option<usize>,
+    #[serde(deserialize_with = "whole::optional")]
     pub(crate) num_key_value_heads: Option<usize>,
+    #[serde(deserialize_with = "whole::optional")]
     pub(crate) head_dim: Option<usize>,
+    #[serde(deserialize_with = "whole::optional")]
     pub(crate) intermediate_size: Option<usize>,
     pub(crate) norm_gain: Option<NormGain>,
     pub(crate) rms_norm_eps: Option<f64>,
@@ -59,8 +68,11 @@ pub(crate) struct RawModel {
 #[derive(Debug, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct RawLayerKind {
+    #[serde(deserialize_with = "whole::optional")]
     pub(crate) sliding_window: Option<usize>,
+    #[serde(deserialize_with = "whole::optional")]
     pub(crate) head_dim: Option<usize>,
+    #[serde(deserialize_with = "whole::optional")]
     pub(crate) num_key_value_heads: Option<usize>,
     pub(crate) keys_are_values: Option<bool>,
     pub(crate) encoding: Option<RawEncoding>,
@@ -112,6 +124,7 @@ pub(crate) struct RawData {
     pub(crate) field: Option<String>,
     pub(crate) tokenizer: Option<String>,
     pub(crate) bos_token: Option<String>,
+    pub(crate) splits: Option<Splits>,
     pub(crate) valid_fraction: Option<f64>,
     pub(crate) test_fraction: Option<f64>,
     pub(crate) cache: Option<PathBuf>,
@@ -170,14 +183,21 @@ impl From<Paths> for Vec<PathBuf> {
 #[derive(Debug, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct RawTrain {
+    #[serde(deserialize_with = "whole::optional")]
     pub(crate) context_length: Option<usize>,
+    #[serde(deserialize_with = "whole::optional")]
     pub(crate) batch_size: Option<usize>,
+    #[serde(deserialize_with = "whole::optional")]
     pub(crate) micro_batch_size: Option<usize>,
+    #[serde(deserialize_with = "whole::optional")]
     pub(crate) steps: Option<usize>,
+    #[serde(deserialize_with = "whole::optional")]
     pub(crate) tokens: Option<usize>,
     pub(crate) learning_rate: Option<f64>,
     pub(crate) schedule: Option<Schedule>,
+    #[serde(deserialize_with = "whole::optional")]
     pub(crate) warmup_steps: Option<usize>,
+    #[serde(deserialize_with = "whole::optional")]
     pub(crate) decay_steps: Option<usize>,
     pub(crate) final_learning_rate_ratio: Option<f64>,
     pub(crate) beta1: Option<f64>,
@@ -188,9 +208,13 @@ pub(crate) struct RawTrain {
     pub(crate) precision: Option<Precision>,
     pub(crate) kernels: Option<Kernels>,
     pub(crate) activation_checkpointing: Option<ActivationCheckpointing>,
+    #[serde(deserialize_with = "whole::optional")]
     pub(crate) evaluate_every: Option<usize>,
+    #[serde(deserialize_with = "whole::optional")]
     pub(crate) evaluation_windows: Option<usize>,
+    #[serde(deserialize_with = "whole::optional")]
     pub(crate) checkpoint_every: Option<usize>,
+    #[serde(deserialize_with = "whole::optional")]
     pub(crate) keep_checkpoints: Option<usize>,
 }
 
@@ -199,10 +223,14 @@ pub(crate) struct RawTrain {
 pub(crate) struct RawEvaluation {
     pub(crate) split: Option<EvaluationSplit>,
     pub(crate) context_factors: Option<Vec<f64>>,
+    #[serde(deserialize_with = "whole::optional")]
     pub(crate) scored_tokens: Option<usize>,
+    #[serde(deserialize_with = "whole::optional")]
     pub(crate) windows_per_document: Option<usize>,
+    #[serde(deserialize_with = "whole::optional")]
     pub(crate) bootstrap_samples: Option<usize>,
     pub(crate) tasks: Option<Vec<RawTask>>,
+    #[serde(deserialize_with = "whole::optional")]
     pub(crate) task_samples: Option<usize>,
 }
 

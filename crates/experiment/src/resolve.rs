@@ -157,6 +157,7 @@ fn task(raw: &RawData) -> Result<Option<TaskConfig>, Problem> {
     let about_text = [
         ("format", raw.format.is_some()),
         ("field", raw.field.is_some()),
+        ("splits", raw.splits.is_some()),
         ("valid_fraction", raw.valid_fraction.is_some()),
         ("test_fraction", raw.test_fraction.is_some()),
     ];
@@ -188,6 +189,7 @@ fn data(raw: RawData) -> Result<DataConfig, Problem> {
             .tokenizer
             .ok_or_else(|| missing("data.tokenizer", "`bytes`, or the path of a tokenizer.json"))?,
         bos_token: raw.bos_token,
+        splits: raw.splits.unwrap_or(defaults::SPLITS),
         valid_fraction: raw.valid_fraction.unwrap_or(defaults::VALID_FRACTION),
         test_fraction: raw.test_fraction.unwrap_or(defaults::TEST_FRACTION),
         cache: raw.cache.unwrap_or_else(|| defaults::CACHE.into()),

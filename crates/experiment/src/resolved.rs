@@ -4,7 +4,7 @@
 
 use std::path::PathBuf;
 
-use corpus::{DataConfig, Format};
+use corpus::{DataConfig, Format, Splits};
 use decoder::DecoderConfig;
 use serde::{Deserialize, Serialize};
 use tasks::TaskConfig;
@@ -36,6 +36,9 @@ struct ResolvedData {
     tokenizer: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     bos_token: Option<String>,
+    /// Left out where it is [`Splits::Names`]: with a line more, every run of a sweep would get another id.
+    #[serde(default, skip_serializing_if = "is_by_names")]
+    splits: Splits,
     valid_fraction: f64,
     test_fraction: f64,
     cache: PathBuf,
@@ -45,6 +48,10 @@ struct ResolvedData {
         skip_serializing_if = "Option::is_none"
     )]
     task: Option<TaskConfig>,
+}
+
+fn is_by_names(splits: &Splits) -> bool {
+    *splits == Splits::Names
 }
 
 impl From<Experiment> for Resolved {
@@ -69,6 +76,7 @@ impl From<Experiment> for Resolved {
                 field: data.field,
                 tokenizer: data.tokenizer,
                 bos_token: data.bos_token,
+                splits: data.splits,
                 valid_fraction: data.valid_fraction,
                 test_fraction: data.test_fraction,
                 cache: data.cache,
@@ -102,6 +110,7 @@ impl From<Resolved> for Experiment {
                 field: data.field,
                 tokenizer: data.tokenizer,
                 bos_token: data.bos_token,
+                splits: data.splits,
                 valid_fraction: data.valid_fraction,
                 test_fraction: data.test_fraction,
                 cache: data.cache,

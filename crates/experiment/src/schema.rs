@@ -200,6 +200,9 @@ replaces inherited `tokens` and the other way round, and a schedule without a de
 inherited `decay_steps`. The right side of `--set` is a TOML value where it can be read as one, else a
 string.
 
+An integer may be written in any notation that denotes a whole number: `10000`, `10_000`, `1e4`, `10000.0`. Other
+floats (`1.5`) are errors, as are floats above 2^53, where an f64 no longer represents every whole number.
+
 A run directory holds the resolved config: every value written out, nothing extended.
 ";
 
@@ -465,18 +468,25 @@ const SECTIONS: &[Section] = &[
                 "the beginning-of-sequence token",
             ),
             key(
+                "data.splits",
+                "\"names\", \"fractions\"",
+                Follows("`\"names\"`"),
+                "",
+                "for data without a manifest: documents of files named train, validation or test belong to that split, or all documents are split by the fractions",
+            ),
+            key(
                 "data.valid_fraction",
                 "number",
                 Is("0.05"),
                 "share",
-                "documents for validation, for data without a manifest",
+                "documents for validation, where neither a manifest nor a name says it",
             ),
             key(
                 "data.test_fraction",
                 "number",
                 Is("0.05"),
                 "share",
-                "documents for test, for data without a manifest",
+                "documents for test, where neither a manifest nor a name says it",
             ),
             key(
                 "data.cache",
@@ -794,6 +804,7 @@ mod tests {
                 field: Some("x".to_owned()),
                 tokenizer: Some("x".to_owned()),
                 bos_token: Some("x".to_owned()),
+                splits: Some(defaults::SPLITS),
                 valid_fraction: Some(0.0),
                 test_fraction: Some(0.0),
                 cache: Some("x".into()),
@@ -846,6 +857,29 @@ mod tests {
         let listed: BTreeSet<&str> = keys().collect();
         assert_eq!(listed, accepted);
         assert_eq!(keys().count(), listed.len(), "a key is listed twice");
+    }
+
+    #[test]
+    fn every_integer_key_takes_a_whole_number_in_every_spelling() {
+        let integers: Vec<&str> = SECTIONS
+            .iter()
+            .flat_map(|section| section.keys)
+            .filter(|key| key.r#type == "integer")
+            .map(|key| key.path)
+            .collect();
+        assert!(integers.len() > 20, "{integers:?}");
+        for key in integers {
+            let found = |value: &str| toml::from_str::<RawExperiment>(&format!("{key} = {value}"));
+            let written = |raw: RawExperiment| leaves(&Table::try_from(raw).expect("TOML"));
+            for spelling in ["2e1", "20.0", "2_0e0", "0x14"] {
+                let raw = found(spelling).unwrap_or_else(|error| panic!("{key}: {error}"));
+                let expected = toml::Value::Integer(20);
+                assert_eq!(written(raw).get(key), Some(&expected), "{key} = {spelling}");
+            }
+            let error = found("2.5").expect_err(key);
+            let words = "expected a whole number, 0 or more";
+            assert!(error.message().ends_with(words), "{key}: {error}");
+        }
     }
 
     #[test]

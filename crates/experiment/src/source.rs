@@ -112,10 +112,16 @@ pub(crate) fn named(name: String, text: String) -> NamedText {
     Arc::new(NamedSource::new(name, text).with_language("toml"))
 }
 
-/// Parses and checks keys and types.
+/// Parses and checks keys and types. The table has each value in the type of its key: `steps = 1e3` is the
+/// integer that it means.
 fn checked_table(text: &NamedText) -> Result<Table, ConfigError> {
-    read::<RawExperiment>(text)?;
-    read(text)
+    let raw = read::<RawExperiment>(text)?;
+    Table::try_from(raw).map_err(|error| ConfigError::Syntax {
+        message: error.to_string(),
+        text: text.clone(),
+        span: None,
+        help: None,
+    })
 }
 
 /// Reads `text` as a `T`.
@@ -152,7 +158,8 @@ fn explain(error: &toml::de::Error, text: &NamedText, root: &DeTable<'_>) -> Con
     let help = (message.starts_with("unknown variant") && !names.is_empty())
         .then(|| nearest(names.remove(0), names.iter().copied()))
         .flatten()
-        .map(did_you_mean);
+        .map(did_you_mean)
+        .or_else(|| help_for_number(message));
     ConfigError::WrongType {
         key: key.unwrap_or_else(|| "config".to_owned()),
         message: in_words(message),
@@ -165,6 +172,18 @@ fn explain(error: &toml::de::Error, text: &NamedText, root: &DeTable<'_>) -> Con
 /// The names that serde puts in backticks: the one it found, then those it expected.
 pub(crate) fn backticked(message: &str) -> Vec<&str> {
     message.split('`').skip(1).step_by(2).collect()
+}
+
+/// What to write for text that is a number everywhere but in TOML: `.5`, `1.e-3`, `\"5\"`.
+fn help_for_number(message: &str) -> Option<String> {
+    let (_, after) = message.split_once("invalid type: string \"")?;
+    let (text, expected) = after.split_once("\", expected ")?;
+    let wants_number = ["f64", "a whole number"]
+        .iter()
+        .any(|type_| expected.starts_with(type_));
+    let number: f64 = text.trim().parse().ok()?;
+    (wants_number && number.is_finite())
+        .then(|| format!("TOML writes this number as {number:?}, without quotes"))
 }
 
 fn help_for_key(unknown: &str, known: &[&str]) -> String {

@@ -16,6 +16,7 @@ use crate::nearest::nearest;
 use crate::problem::Problem;
 use crate::source::{Source, did_you_mean, named, read};
 use crate::sources::Sources;
+use crate::whole;
 
 /// Hexadecimal digits of a run's id: enough that no two of a million runs share one.
 const ID_DIGITS: usize = 12;
@@ -74,6 +75,7 @@ impl PlannedRun {
 struct RawSweep {
     config: PathBuf,
     name: Option<String>,
+    #[serde(deserialize_with = "whole::list")]
     seeds: Vec<u64>,
     baseline: Option<String>,
     #[serde(default)]
@@ -129,6 +131,7 @@ struct RawAxis {
 struct LogRange {
     from: f64,
     to: f64,
+    #[serde(deserialize_with = "whole::number")]
     count: usize,
 }
 
@@ -280,7 +283,7 @@ fn points(raw: &RawSweep) -> Result<Vec<Point<'_>>, Problem> {
                 .collect();
         }
         let points = settings.into_iter().map(|settings| Point {
-            label: label(variant, &settings),
+            label: label(raw, variant, &settings),
             variant,
             settings,
         });
@@ -326,12 +329,18 @@ impl LogRange {
     }
 }
 
-fn label(variant: Option<&RawVariant>, settings: &[(&RawAxis, Value)]) -> String {
+/// A sweep of seeds alone has neither a variant nor axes to be called by; its config's name stands for them.
+fn label(raw: &RawSweep, variant: Option<&RawVariant>, settings: &[(&RawAxis, Value)]) -> String {
     let name = variant.map(|variant| variant.name.clone());
     let values = settings
         .iter()
         .map(|(axis, value)| format!("{}={}", axis.name, shown(value)));
-    name.into_iter().chain(values).collect::<Vec<_>>().join(" ")
+    let words: Vec<String> = name.into_iter().chain(values).collect();
+    if words.is_empty() {
+        let stem = raw.config.file_stem().unwrap_or_default();
+        return stem.to_string_lossy().into_owned();
+    }
+    words.join(" ")
 }
 
 /// Short: `1000` for 1000.0, `1e6` for a million.
@@ -452,12 +461,15 @@ fn baseline(raw: &RawSweep, variants: &[String]) -> Result<String, Problem> {
     Ok(name.clone())
 }
 
-/// Letters, digits, `.`, `-` and `_`.
+/// Letters, digits, `.`, `-` and `_`, of which it does not begin with `.` or `-`: what can name a run.
 fn slug(label: &str) -> String {
-    let kept = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_');
+    let kept = |at: usize, c: char| {
+        c.is_ascii_alphanumeric() || c == '_' || (at > 0 && matches!(c, '.' | '-'))
+    };
     label
         .chars()
-        .map(|c| if kept(c) { c } else { '_' })
+        .enumerate()
+        .map(|(at, c)| if kept(at, c) { c } else { '_' })
         .collect()
 }
 
@@ -509,6 +521,20 @@ mod tests {
     }
 
     #[test]
+    fn whole_numbers_of_a_sweep_in_every_spelling() {
+        let text = "
+            config = 'x.toml'
+            seeds = [1e0, 2.0, 3]
+            [[axes]]
+            name = 'theta'
+            key = 'model.theta'
+            log = { from = 1, to = 1e2, count = 3.0 }
+        ";
+        assert_eq!(raw(text).seeds, [1, 2, 3]);
+        assert_eq!(labels(text), ["theta=1", "theta=10", "theta=100"]);
+    }
+
+    #[test]
     fn two_axes_vary_the_last_one_fastest() {
         let text = "
             config = 'x.toml'
@@ -518,6 +544,14 @@ mod tests {
         assert_eq!(
             labels(text),
             ["p=0 q=x", "p=0 q=y", "p=0.5 q=x", "p=0.5 q=y"]
+        );
+    }
+
+    #[test]
+    fn a_sweep_of_seeds_alone_is_called_by_its_config() {
+        assert_eq!(
+            labels("config = '../configs/x.toml'\nseeds = [1, 2]"),
+            ["x"]
         );
     }
 
@@ -545,5 +579,8 @@ mod tests {
     #[test]
     fn names_become_folders() {
         assert_eq!(slug("prope θ=1e6 / x"), "prope___1e6___x");
+        assert_eq!(slug("a-b.c"), "a-b.c");
+        assert_eq!(slug("-p"), "_p");
+        assert_eq!(slug(".p"), "_p");
     }
 }

@@ -9,6 +9,7 @@ use crate::nearest::nearest;
 use crate::problem::Problem;
 use crate::raw::RawTask;
 use crate::source::{backticked, did_you_mean, in_words};
+use crate::whole;
 
 /// Where a task stands.
 #[derive(Clone, Copy)]
@@ -41,7 +42,7 @@ pub(crate) fn task_config(value: &Value, place: Place) -> Result<TaskConfig, Pro
     let example = "for example \"mqar\" or { kind = \"mqar\", pairs = 8 }";
     let table = match value {
         Value::String(kind) => Table::from_iter([("kind".to_owned(), kind.as_str().into())]),
-        Value::Table(table) => table.clone(),
+        Value::Table(table) => whole::integers(table.clone()),
         _ => return Err(Problem::new(place.key(), "not a task").help(example)),
     };
     let Some(kind) = table.get("kind").and_then(Value::as_str) else {

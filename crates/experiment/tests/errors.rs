@@ -83,6 +83,8 @@ fn wrong_types() {
         ("\"many\"", "invalid type: string \"many\""),
         ("-1", "invalid value: integer `-1`"),
         ("1.5", "invalid type: number `1.5`"),
+        ("1e300", "invalid type: number `1e300`"),
+        ("-1e3", "invalid value: integer `-1000`"),
     ] {
         let expected =
             format!("run.toml:12:9: train.steps: {found}, expected a whole number, 0 or more | -");
@@ -107,6 +109,23 @@ fn wrong_types() {
         &["train=3"],
         "--set:1:7: train: invalid type: integer `3`, expected a table | -",
     );
+}
+
+#[test]
+fn numbers_that_are_none_in_toml() {
+    let said = |key: &str, text: &str, wanted: &str, number: &str| {
+        format!(
+            "--set:1:{}: {key}: invalid type: string \"{text}\", expected {wanted} | TOML writes this number as {number}, without quotes",
+            key.len() + 2
+        )
+    };
+    let rate = "train.learning_rate";
+    for (text, number) in [(".001", "0.001"), ("1.e-3", "0.001"), ("5.", "5.0")] {
+        let expected = said(rate, text, "a number", number);
+        assert_set(&[&format!("{rate}={text}")], &expected);
+    }
+    let expected = said("train.steps", "1e4", "a whole number, 0 or more", "10000.0");
+    assert_set(&["train.steps='1e4'"], &expected);
 }
 
 #[test]

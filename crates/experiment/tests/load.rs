@@ -36,6 +36,45 @@ fn defaults_follow_from_what_is_said() {
 }
 
 #[test]
+fn whole_numbers_in_every_spelling_are_the_same_experiment() {
+    let plain = load(&[
+        "train.steps=10000",
+        "seed=2000",
+        "evaluation.windows_per_document=20",
+        "model.num_hidden_layers=3",
+        "evaluation.tasks=[{ kind = \"mqar\", pairs = 8 }]",
+    ]);
+    let scientific = load(&[
+        "train.steps=1e4",
+        "seed=2.0e3",
+        "evaluation.windows_per_document=2_0e0",
+        "model.num_hidden_layers=3.0",
+        "evaluation.tasks=[{ kind = \"mqar\", pairs = 8.0 }]",
+    ]);
+    assert_eq!(scientific, plain);
+    assert_eq!(scientific.digest(), plain.digest());
+    let text = BASE.replace("steps = 1000", "steps = 1e4\nbatch_size = 1.6e1");
+    let in_file = Folder::with(&[("run.toml", &text)]).load("run.toml", &[]);
+    let train = in_file.expect("loads").experiment.train;
+    assert_eq!((train.steps, train.batch_size), (10_000, 16));
+}
+
+/// A resolved config has types of its own.
+#[test]
+fn whole_numbers_in_every_spelling_override_a_resolved_config() {
+    let resolved = load(&[]).to_toml();
+    let folder = Folder::with(&[("config.toml", &resolved)]);
+    let overrides = [
+        "evaluation.bootstrap_samples=1e2".to_owned(),
+        "evaluation.tasks=[{ kind = \"k_back\", k = 2.0 }]".to_owned(),
+    ];
+    let loaded = Experiment::load_resolved(&folder.path("config.toml"), &overrides);
+    let evaluation = loaded.expect("loads").experiment.evaluation;
+    assert_eq!(evaluation.bootstrap_samples, 100);
+    assert_eq!(evaluation.tasks.len(), 1);
+}
+
+#[test]
 fn overrides_win_over_the_file_over_what_it_extends() {
     let files = [
         ("base.toml", BASE),

@@ -30,6 +30,9 @@ impl Data {
         if experiment.reads_text() {
             let text = corpus::prepare(data, tokenized)
                 .map_err(|error| sources.error("data.path", error.to_string(), None))?;
+            for note in &text.notes {
+                screen::note(format_args!("data: {note}"));
+            }
             return Ok(Self {
                 tokenizer: text.tokenizer.clone(),
                 digest: text.content_hash.clone(),

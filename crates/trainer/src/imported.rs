@@ -7,7 +7,7 @@ use std::str::FromStr;
 use std::time::Instant;
 
 use burn::tensor::{Device, Int, Tensor, TensorData};
-use corpus::{DataConfig, EvaluationText, Format, Split};
+use corpus::{DataConfig, EvaluationText, Format, Split, Splits};
 use decoder::{Decoder, Execution, Precision};
 use evaluation::Protocol;
 use experiment::{DeviceRequest, EvaluationSplit};
@@ -80,6 +80,7 @@ struct Settings {
 struct Data {
     format: Format,
     field: Option<String>,
+    splits: Splits,
     bos_token: Option<String>,
     cache: Option<PathBuf>,
 }
@@ -287,6 +288,7 @@ fn text(
         field: data.field.clone().unwrap_or(usual.field),
         tokenizer: model.tokenizer(&cache)?.to_string_lossy().into_owned(),
         bos_token: named,
+        splits: data.splits,
         cache,
         ..DataConfig::default()
     };
@@ -302,6 +304,9 @@ fn text(
     });
     bar.finish_and_clear();
     let text = text?;
+    for note in &text.notes {
+        screen::note(format_args!("data: {note}"));
+    }
     let bos = text.tokenizer.bos();
     screen::say(format_args!(
         "text {} documents, {} tokens; every window begins with token {bos}{}",

@@ -20,9 +20,12 @@ pub fn evaluation(name: &str, result: &Evaluation) -> String {
             || format!("{:18}", "-"),
             |i| format!("{:18}", format!("[{:.3}, {:.3}]", i.low, i.high)),
         );
+        let bits_per_byte = context
+            .bits_per_byte
+            .map_or_else(|| "-".to_owned(), |bits| format!("{bits:.4}"));
         text += &format!(
-            "  {:>7}   {:>10.3}   {interval}  {:>10.4}   {:>9.4}\n",
-            context.context, context.perplexity, context.nll, context.bits_per_byte
+            "  {:>7}   {:>10.3}   {interval}  {:>10.4}   {bits_per_byte:>9}\n",
+            context.context, context.perplexity, context.nll
         );
     }
     text += "\n  position        nats/token\n";

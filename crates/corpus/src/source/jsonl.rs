@@ -6,6 +6,7 @@ use std::path::Path;
 
 use serde_json::Value;
 
+use crate::byte_order_mark;
 use crate::error::CorpusError;
 
 /// `(name:line, text)` of every line that is not blank; lines are counted from 1.
@@ -24,12 +25,16 @@ pub(super) fn read(
             message,
         };
         let line = line.map_err(|e| wrong(e.to_string()))?;
+        let line = match index {
+            0 => byte_order_mark::without(&line),
+            _ => &line,
+        };
         if line.trim().is_empty() {
             continue;
         }
         texts.push((
             format!("{name}:{number}"),
-            text_of(&line, field).map_err(wrong)?,
+            text_of(line, field).map_err(wrong)?,
         ));
     }
     Ok(texts)
@@ -47,7 +52,7 @@ fn text_of(line: &str, field: &str) -> Result<String, String> {
             let names: Vec<&str> = object.keys().map(String::as_str).collect();
             let names = names.join(", ");
             Err(format!(
-                "no field `{field}` (it has: {names}); set [data] field"
+                "no field `{field}` (it has: {names}); set `data.field`"
             ))
         }
     }

@@ -1,115 +1,251 @@
 //! Reading documents from files, one module a format.
 
+mod folder;
 mod jsonl;
 mod manifest;
+#[cfg_attr(not(feature = "parquet"), path = "no_parquet.rs")]
 mod parquet_file;
+mod published;
 mod text;
 
-use std::fs;
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
-use crate::config::{DataConfig, Format};
+use crate::config::{DataConfig, Format, Splits};
 use crate::document::{Document, Split};
 use crate::error::CorpusError;
 use crate::manifest::MANIFEST_FILE;
+use folder::{Found, Repetition, Walk};
+use published::{Published, said_by};
 
-/// The documents of all paths of a config, in order; files of a folder sorted by path.
+/// Documents, and what their user should know about how they were found.
+#[derive(Debug, Default)]
+pub struct Documents {
+    /// The documents, in the order of the paths; files of a folder sorted by path.
+    pub documents: Vec<Document>,
+    /// Sentences: what was left out, and where the splits come from if not from where one expects.
+    pub notes: Vec<String>,
+}
+
+/// The documents of all paths of a config.
 ///
-/// A manifest says which split a document belongs to; for the other formats it is
-/// [`Split::by_name`] with the config's fractions. Names do not depend on where the files lie.
+/// A file is read once, however many links or paths lead to it; in folders, names that begin with a dot
+/// are left out. A manifest says which split a document belongs to. For the other formats it is what the
+/// file's name says ([`Splits::Names`]), else [`Split::by_name`] with the config's fractions. Names do not
+/// depend on where the files lie.
 ///
 /// # Errors
 /// See [`CorpusError`]: paths that do not exist or hold nothing, files that are damaged, not UTF-8,
 /// or lack the field.
-pub fn read_documents(config: &DataConfig) -> Result<Vec<Document>, CorpusError> {
+pub fn read_documents(config: &DataConfig) -> Result<Documents, CorpusError> {
     config.validate()?;
+    let (sources, notes) = Sources::find(config)?;
     let mut documents = Vec::new();
-    for path in &config.paths {
-        // A plain message for the commonest mistake, whatever the format.
-        fs::metadata(path).map_err(CorpusError::io("read", path))?;
-        match resolve(path, config.format)? {
-            Format::Manifest => documents.extend(manifest::read(path)?),
-            format => documents.extend(read_files(path, format, config)?),
-        }
+    for source in &sources.sources {
+        documents.extend(source.read(config, &|said, document| {
+            let (valid, test) = (config.valid_fraction, config.test_fraction);
+            sources.published.split(said, document, valid, test)
+        })?);
     }
-    Ok(documents)
+    Ok(Documents { documents, notes })
 }
 
-/// The documents of `split` where a manifest says which those are, all documents elsewhere.
+/// The documents of `split` where a manifest or names of files say which those are, all documents elsewhere.
 ///
 /// # Errors
 /// As [`read_documents`].
-pub(crate) fn read_held_out(
-    config: &DataConfig,
-    split: Split,
-) -> Result<Vec<Document>, CorpusError> {
+pub(crate) fn read_held_out(config: &DataConfig, split: Split) -> Result<Documents, CorpusError> {
+    let (sources, notes) = Sources::find(config)?;
+    let is_published = sources.published.has(split);
     let mut documents = Vec::new();
-    for path in &config.paths {
-        fs::metadata(path).map_err(CorpusError::io("read", path))?;
-        match resolve(path, config.format)? {
-            Format::Manifest => {
-                let all = manifest::read(path)?;
-                documents.extend(all.into_iter().filter(|document| document.split == split));
+    for source in &sources.sources {
+        documents.extend(source.read(config, &|said, document| {
+            if is_published {
+                sources.published.split(said, document, 0.0, 0.0)
+            } else {
+                split
             }
-            format => {
-                let all = read_files(path, format, config)?;
-                documents.extend(
-                    all.into_iter()
-                        .map(|document| Document { split, ..document }),
-                );
-            }
-        }
+        })?);
     }
-    Ok(documents)
+    documents.retain(|document| document.split == split);
+    Ok(Documents { documents, notes })
 }
 
-fn read_files(
-    path: &Path,
+/// Where the documents of a config are.
+struct Sources<'a> {
+    sources: Vec<Source<'a>>,
+    published: Published,
+}
+
+/// Where the documents of one path are.
+struct Source<'a> {
+    path: &'a Path,
     format: Format,
-    config: &DataConfig,
-) -> Result<Vec<Document>, CorpusError> {
-    let mut texts: Vec<(String, String)> = Vec::new();
-    for file in files_of(path, format)? {
-        let name = portable_name(path, &file);
-        match format {
-            Format::Jsonl => texts.extend(jsonl::read(&file, &name, &config.field)?),
-            Format::Parquet => texts.extend(parquet_file::read(&file, &name, &config.field)?),
-            _ => texts.push((name, text::read(&file)?)),
-        }
-    }
-    if texts.is_empty() {
-        return Err(CorpusError::NoDocuments {
-            path: path.to_path_buf(),
-            wanted: "records",
-        });
-    }
-    let documents = texts.into_iter().map(|(name, text)| Document {
-        split: Split::by_name(&name, config.valid_fraction, config.test_fraction),
-        name,
-        text,
-    });
-    Ok(documents.collect())
+    files: Vec<File>,
 }
 
-/// What `Auto` means for this path; other formats are themselves.
-fn resolve(path: &Path, format: Format) -> Result<Format, CorpusError> {
-    if format != Format::Auto {
-        return Ok(format);
+struct File {
+    path: PathBuf,
+    /// The same on every machine.
+    name: String,
+    /// What its name says, or another name that leads to it.
+    said: Option<Split>,
+}
+
+impl<'a> Sources<'a> {
+    fn find(config: &'a DataConfig) -> Result<(Self, Vec<String>), CorpusError> {
+        let mut walk = Walk::default();
+        let mut sources = Vec::new();
+        for path in &config.paths {
+            sources.extend(Source::find(path, config.format, &mut walk)?);
+        }
+        let published = match config.splits {
+            Splits::Names => {
+                let mut files: Vec<&mut File> = sources
+                    .iter_mut()
+                    .flat_map(|source| &mut source.files)
+                    .collect();
+                hear_names(&mut files, walk.repetitions());
+                let said: Vec<Option<Split>> = files.iter().map(|file| file.said).collect();
+                Published::of(&said)
+            }
+            Splits::Fractions => Published::default(),
+        };
+        let mut notes = walk.into_notes();
+        notes.extend(published.note());
+        Ok((Self { sources, published }, notes))
     }
-    if path.join(MANIFEST_FILE).is_file() {
-        return Ok(Format::Manifest);
+}
+
+impl<'a> Source<'a> {
+    /// Nothing if all that `path` leads to has been found before.
+    fn find(path: &'a Path, format: Format, walk: &mut Walk) -> Result<Option<Self>, CorpusError> {
+        let is_manifest = format == Format::Auto && path.join(MANIFEST_FILE).is_file();
+        if is_manifest || format == Format::Manifest {
+            return Ok(Some(Self {
+                path,
+                format: Format::Manifest,
+                files: Vec::new(),
+            }));
+        }
+        let wanted = |file: &Path| match format {
+            Format::Auto => format_of(file).is_some(),
+            format => format_of(file) == Some(format),
+        };
+        let Found { files, repeated } = walk.files(path, &wanted)?;
+        if files.is_empty() {
+            return if repeated {
+                Ok(None)
+            } else {
+                Err(no_documents(path, format))
+            };
+        }
+        let format = match format {
+            Format::Auto => common_format(path, &files)?,
+            format => format,
+        };
+        let file = |file: PathBuf| File {
+            name: portable_name(path, &file),
+            path: file,
+            said: None,
+        };
+        Ok(Some(Self {
+            path,
+            format,
+            files: files.into_iter().map(file).collect(),
+        }))
     }
-    let mut formats: Vec<Format> = list_files(path)?
+
+    /// Its documents; `split` tells that of a document from what its file says and its name.
+    fn read(
+        &self,
+        config: &DataConfig,
+        split: &dyn Fn(Option<Split>, &str) -> Split,
+    ) -> Result<Vec<Document>, CorpusError> {
+        if self.format == Format::Manifest {
+            return manifest::read(self.path);
+        }
+        let mut documents = Vec::new();
+        for File {
+            path,
+            name: file,
+            said,
+        } in &self.files
+        {
+            let texts = match self.format {
+                Format::Jsonl => jsonl::read(path, file, &config.field)?,
+                Format::Parquet => parquet_file::read(path, file, &config.field)?,
+                _ => vec![(file.clone(), text::read(path)?)],
+            };
+            documents.extend(texts.into_iter().map(|(name, text)| Document {
+                split: split(*said, &name),
+                name,
+                text,
+            }));
+        }
+        if documents.is_empty() {
+            return Err(CorpusError::NoDocuments {
+                path: self.path.to_path_buf(),
+                wanted: "records",
+            });
+        }
+        Ok(documents)
+    }
+}
+
+/// Lets files say what any of their names says: a folder `test` may hold links to files that lie elsewhere.
+fn hear_names(files: &mut [&mut File], repetitions: &[Repetition]) {
+    let others: Vec<String> = repetitions
         .iter()
-        .filter_map(|file| format_of(file))
+        .map(|Repetition { root, again, .. }| portable_name(root, again))
         .collect();
+    let names = files.iter().map(|file| &file.name).chain(&others);
+    let common = common_folders(names.map(String::as_str));
+    for file in &mut *files {
+        file.said = said_by(below(&file.name, &common));
+    }
+    let by_path: HashMap<PathBuf, usize> = (0..files.len())
+        .map(|index| (files[index].path.clone(), index))
+        .collect();
+    for (Repetition { first, .. }, name) in repetitions.iter().zip(&others) {
+        let said = said_by(below(name, &common));
+        if let Some(index) = by_path.get(first) {
+            files[*index].said = files[*index].said.max(said);
+        } else {
+            // A folder that was entered.
+            let inside = files.iter_mut().filter(|file| file.path.starts_with(first));
+            inside.for_each(|file| file.said = file.said.max(said));
+        }
+    }
+}
+
+/// The folders that lead to all of these files, with a slash after each. They tell no file from another, so what their
+/// names say about splits does not count: `training-data/test.jsonl` is a test set.
+fn common_folders<'a>(mut names: impl Iterator<Item = &'a str>) -> String {
+    let folders = |name: &'a str| name.rsplit_once('/').map_or("", |(folders, _)| folders);
+    let first = names.next().map_or("", folders);
+    let mut common: Vec<&str> = first.split('/').collect();
+    for name in names {
+        let same = folders(name).split('/').zip(&common);
+        let same = same.take_while(|(a, b)| a == *b).count();
+        common.truncate(same);
+    }
+    let common = common.into_iter().filter(|folder| !folder.is_empty());
+    common.map(|folder| format!("{folder}/")).collect()
+}
+
+/// `name` without the folders `common`, where it begins with them.
+fn below<'a>(name: &'a str, common: &str) -> &'a str {
+    name.strip_prefix(common).unwrap_or(name)
+}
+
+/// The format that all files have.
+fn common_format(path: &Path, files: &[PathBuf]) -> Result<Format, CorpusError> {
+    let mut formats: Vec<Format> = files.iter().filter_map(|file| format_of(file)).collect();
     formats.dedup();
     match formats[..] {
         [format] => Ok(format),
-        [] => Err(CorpusError::NoDocuments {
-            path: path.to_path_buf(),
-            wanted: "manifest.json, .txt, .jsonl or .parquet files",
-        }),
+        [] => Err(no_documents(path, Format::Auto)),
         _ => Err(CorpusError::UnknownFormat {
             path: path.to_path_buf(),
             message: "holds files of several formats".to_owned(),
@@ -117,47 +253,25 @@ fn resolve(path: &Path, format: Format) -> Result<Format, CorpusError> {
     }
 }
 
+fn no_documents(path: &Path, format: Format) -> CorpusError {
+    CorpusError::NoDocuments {
+        path: path.to_path_buf(),
+        wanted: match format {
+            Format::Text => ".txt files",
+            Format::Jsonl => ".jsonl files",
+            Format::Parquet => ".parquet files",
+            Format::Auto | Format::Manifest => "manifest.json, .txt, .jsonl or .parquet files",
+        },
+    }
+}
+
 fn format_of(file: &Path) -> Option<Format> {
-    match file.extension()?.to_str()? {
+    match file.extension()?.to_str()?.to_ascii_lowercase().as_str() {
         "txt" => Some(Format::Text),
         "jsonl" => Some(Format::Jsonl),
         "parquet" => Some(Format::Parquet),
         _ => None,
     }
-}
-
-/// The files to read: `path` itself, or those inside it with the format's extension.
-fn files_of(path: &Path, format: Format) -> Result<Vec<PathBuf>, CorpusError> {
-    if path.is_file() {
-        return Ok(vec![path.to_path_buf()]);
-    }
-    let mut files = list_files(path)?;
-    files.retain(|file| format_of(file) == Some(format));
-    if files.is_empty() {
-        return Err(CorpusError::NoDocuments {
-            path: path.to_path_buf(),
-            wanted: match format {
-                Format::Jsonl => ".jsonl files",
-                Format::Parquet => ".parquet files",
-                _ => ".txt files",
-            },
-        });
-    }
-    Ok(files)
-}
-
-/// All files below `path`, or `path` itself, sorted.
-fn list_files(path: &Path) -> Result<Vec<PathBuf>, CorpusError> {
-    if !path.is_dir() {
-        return Ok(vec![path.to_path_buf()]);
-    }
-    let mut files = Vec::new();
-    for entry in fs::read_dir(path).map_err(CorpusError::io("list", path))? {
-        let entry = entry.map_err(CorpusError::io("list", path))?;
-        files.extend(list_files(&entry.path())?);
-    }
-    files.sort();
-    Ok(files)
 }
 
 /// `folder/inner/file.txt` for a file in the folder of a config, `file.txt` for a file of it:

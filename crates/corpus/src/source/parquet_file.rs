@@ -45,7 +45,7 @@ fn only_column(schema: &Type, column: &str) -> Result<Type, String> {
         let names: Vec<&str> = fields.iter().map(|field| field.name()).collect();
         let names = names.join(", ");
         return Err(format!(
-            "no column `{column}` (it has: {names}); set [data] field"
+            "no column `{column}` (it has: {names}); set `data.field`"
         ));
     };
     Type::group_type_builder(schema.name())

@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::Path;
 
+use crate::byte_order_mark;
 use crate::error::CorpusError;
 
 /// The file's text, without a byte order mark.
@@ -17,8 +18,10 @@ pub(super) fn from_bytes(file: &Path, bytes: Vec<u8>) -> Result<String, CorpusEr
         path: file.to_path_buf(),
         offset: e.utf8_error().valid_up_to(),
     })?;
-    Ok(match text.strip_prefix('\u{FEFF}') {
-        Some(rest) => rest.to_owned(),
-        None => text,
+    let unmarked = byte_order_mark::without(&text);
+    Ok(if unmarked.len() == text.len() {
+        text
+    } else {
+        unmarked.to_owned()
     })
 }

@@ -20,7 +20,7 @@ fn files_match_their_manifests() {
             paths: vec![folder],
             ..DataConfig::default()
         };
-        let documents = read_documents(&config).expect("matching digests");
+        let documents = read_documents(&config).expect("matching digests").documents;
         assert_eq!(documents.len(), manifest.documents.len());
         for (document, entry) in documents.iter().zip(&manifest.documents) {
             assert_eq!(document.name, format!("{name}/{}", entry.file));

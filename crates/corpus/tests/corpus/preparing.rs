@@ -2,9 +2,12 @@
 
 use std::cell::RefCell;
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
-use corpus::{Corpus, DataConfig, Progress, Split, TokenFile, prepare, prepare_evaluation};
+use corpus::{
+    Corpus, DataConfig, Progress, Split, TokenFile, prepare, prepare_evaluation, sha256_hex,
+};
 use serde_json::json;
 
 use crate::support::{committed_tokenizer, config, corpus_of, folder, silent};
@@ -261,4 +264,120 @@ fn an_evaluation_reads_all_of_a_text_and_the_split_of_a_manifest() {
     let whole = prepare(&books, &silent).expect("prepares");
     assert_eq!(held_out.tokens.documents(), whole.valid.documents());
     assert_eq!(all_tokens(&held_out.tokens), all_tokens(&whole.valid));
+}
+
+/// The committed tokenizer, lower-casing first.
+fn lower_casing() -> String {
+    let json = fs::read_to_string(committed_tokenizer("bpe2k.json")).expect("reads");
+    let mut file: serde_json::Value = serde_json::from_str(&json).expect("JSON");
+    file["normalizer"] = json!({ "type": "Lowercase" });
+    file.to_string()
+}
+
+#[test]
+fn a_document_that_does_not_come_back_from_its_tokens_is_said_to_be_lossy() {
+    let folder = folder(&[
+        ("lower.json", lower_casing().as_bytes()),
+        (
+            "in/x.jsonl",
+            b"{\"text\": \"lower\"}\n{\"text\": \"UPPER\"}\n{\"text\": \"\"}",
+        ),
+    ]);
+    let config = DataConfig {
+        tokenizer: folder.path().join("lower.json").display().to_string(),
+        ..config(&folder.path().join("in"), &folder.path().join("cache"))
+    };
+    // The second time from the cache.
+    for _ in 0..2 {
+        let corpus = prepare(&config, &silent).expect("prepares");
+        let lossy: Vec<bool> = corpus.train.documents().iter().map(|d| d.lossy).collect();
+        assert_eq!(lossy, [false, true, false]);
+        let notes = corpus.notes.join("");
+        assert!(
+            notes.contains("of 3 documents 1 do not come back"),
+            "{notes}"
+        );
+        assert!(notes.contains("`in/x.jsonl:2` the first"), "{notes}");
+    }
+    let held_out = prepare_evaluation(&config, Split::Test, &silent).expect("prepares");
+    assert!(
+        held_out.notes.join("").contains("bits per byte"),
+        "{:?}",
+        held_out.notes
+    );
+    let exact = DataConfig {
+        tokenizer: committed_tokenizer("bpe2k.json"),
+        ..config
+    };
+    assert_eq!(prepare(&exact, &silent).expect("prepares").notes, [""; 0]);
+}
+
+/// A cache is shared by people.
+#[test]
+fn token_files_have_the_mode_of_any_new_file() {
+    let (_corpus, folder) = corpus_of(&["abc"]);
+    let plain = folder.path().join("plain");
+    fs::write(&plain, "").expect("writes");
+    let mode = |path: &Path| fs::metadata(path).expect("a file").permissions().mode() & 0o777;
+    let cache = folder.path().join("cache");
+    for name in files(&cache) {
+        assert_eq!(mode(&cache.join(&name)), mode(&plain), "{name}");
+    }
+}
+
+/// Files of before do not know whether their tokens are all of the text.
+#[test]
+fn token_files_of_before_are_made_again() {
+    let (corpus, folder) = corpus_of(&["abc"]);
+    let path = corpus.train.path().to_path_buf();
+    let bytes = fs::read(&path).expect("reads");
+    let length = u32::from_le_bytes(bytes[12..16].try_into().expect("4 bytes")) as usize;
+    let header = String::from_utf8(bytes[48..48 + length].to_vec()).expect("UTF-8");
+    let before = header.replace("\"compared\":true,", "");
+    assert_ne!(before, header);
+    let digest = sha256_hex(before.as_bytes());
+    let digest: Vec<u8> = (0..32)
+        .map(|i| u8::from_str_radix(&digest[2 * i..2 * i + 2], 16).expect("hexadecimal"))
+        .collect();
+    let mut old = bytes[..12].to_vec();
+    old.extend((before.len() as u32).to_le_bytes());
+    old.extend(digest);
+    old.extend(before.as_bytes());
+    old.resize(old.len().next_multiple_of(8), 0);
+    old.extend(&bytes[(48 + length).next_multiple_of(8)..]);
+    fs::write(&path, &old).expect("writes");
+    TokenFile::open(&path).expect("a whole file");
+    let config = config(
+        &folder.path().join("texts.jsonl"),
+        &folder.path().join("cache"),
+    );
+    prepare(&config, &silent).expect("prepares");
+    assert_eq!(fs::read(&path).expect("reads"), bytes);
+}
+
+/// Resuming compares it, so it must not change where the tokens do not.
+#[test]
+fn the_content_hash_changes_only_for_texts_that_spell_special_tokens() {
+    let piece = |name: &str| json!([name, -1.0]);
+    let pieces: Vec<_> = ["<unk>", "<s>", "<", "s", ">", "a"].map(piece).to_vec();
+    let tokenizer = json!({
+        "version": "1.0", "added_tokens": [], "normalizer": null, "pre_tokenizer": null,
+        "post_processor": null, "decoder": { "type": "Fuse" },
+        "model": { "type": "Unigram", "unk_id": 0, "vocab": pieces }
+    })
+    .to_string();
+    for (text, line) in [("as", ""), ("a<s>", "names of special tokens are text\n")] {
+        let folder = folder(&[("t.json", tokenizer.as_bytes()), ("x.txt", text.as_bytes())]);
+        let config = DataConfig {
+            tokenizer: folder.path().join("t.json").display().to_string(),
+            ..config(&folder.path().join("x.txt"), &folder.path().join("cache"))
+        };
+        let corpus = prepare(&config, &silent).expect("prepares");
+        let (key, text) = (
+            sha256_hex(tokenizer.as_bytes()),
+            sha256_hex(text.as_bytes()),
+        );
+        let expected = format!("tokens 1 {key}\ntrain {text} 5 x.txt\n{line}");
+        assert_eq!(corpus.content_hash, sha256_hex(expected.as_bytes()));
+    }
 }

@@ -1,10 +1,14 @@
 //! Documents from files of every format, and what is said about bad ones.
 
 use std::fs::{self, File};
+use std::os::unix::fs::symlink;
 use std::path::Path;
+use std::process::Command;
 use std::sync::Arc;
 
-use corpus::{CorpusError, DataConfig, Document, Format, Split, read_documents, sha256_hex};
+use corpus::{
+    CorpusError, DataConfig, Document, Documents, Format, Split, Splits, read_documents, sha256_hex,
+};
 use parquet::basic::{Compression, ZstdLevel};
 use parquet::data_type::{ByteArray, ByteArrayType, Int64Type};
 use parquet::file::properties::WriterProperties;
@@ -15,7 +19,7 @@ use serde_json::json;
 use crate::support::{config, folder};
 
 fn read(path: &Path) -> Result<Vec<Document>, CorpusError> {
-    read_documents(&config(path, Path::new("unused")))
+    Ok(read_documents(&config(path, Path::new("unused")))?.documents)
 }
 
 /// The message of reading `path` with this change to the config.
@@ -64,7 +68,7 @@ fn paths_keep_their_order() {
     let folder = folder(&[("x.txt", b"x"), ("y.txt", b"y")]);
     let mut config = config(&folder.path().join("y.txt"), Path::new("unused"));
     config.paths.push(folder.path().join("x.txt"));
-    let documents = read_documents(&config).expect("reads");
+    let documents = read_documents(&config).expect("reads").documents;
     let names: Vec<&str> = documents.iter().map(|d| d.name.as_str()).collect();
     assert_eq!(names, ["y.txt", "x.txt"]);
 }
@@ -274,4 +278,215 @@ fn bad_manifests_are_rejected() {
         let message = error(folder.path(), |_| {});
         assert!(message.contains(expected), "{message}");
     }
+}
+
+/// The names of the documents below `folder`, without its own, and the notes.
+fn names_and_notes(path: &Path, change: impl FnOnce(&mut DataConfig)) -> (Vec<String>, String) {
+    let mut config = config(path, Path::new("unused"));
+    change(&mut config);
+    let Documents { documents, notes } = read_documents(&config).expect("reads");
+    let names = names_and_texts(&documents, path);
+    let names = names.into_iter().map(|(name, _)| name).collect();
+    (names, notes.join("\n"))
+}
+
+#[test]
+fn a_file_is_read_once_whatever_leads_to_it() {
+    let folder = folder(&[("d/a.txt", b"a"), ("d/in/b.txt", b"b"), ("out/c.txt", b"c")]);
+    let inside = |name: &str| folder.path().join("d").join(name);
+    symlink(".", inside("self")).expect("a link");
+    symlink("../..", inside("in/up")).expect("a link");
+    symlink("a.txt", inside("0.txt")).expect("a link");
+    symlink("../out", inside("elsewhere")).expect("a link");
+    fs::hard_link(inside("in/b.txt"), inside("in/hard.txt")).expect("a link");
+    let (names, notes) = names_and_notes(&folder.path().join("d"), |_| {});
+    // By a link that leads up, the files outside are reached first.
+    let mut found = names.clone();
+    found.sort();
+    assert_eq!(names, found);
+    assert_eq!(names.len(), 3, "{names:?}");
+    assert!(names.contains(&"a.txt".to_owned()) && names.contains(&"in/b.txt".to_owned()));
+    assert!(notes.contains("self` is `"), "{notes}");
+    assert!(notes.contains("is read once"), "{notes}");
+}
+
+#[test]
+fn paths_that_overlap_give_a_file_once() {
+    let folder = folder(&[("a.txt", b"a"), ("in/b.txt", b"b")]);
+    let (names, notes) = names_and_notes(folder.path(), |config| {
+        config.paths.push(folder.path().join("in"));
+        config.paths.push(folder.path().join("a.txt"));
+        config.paths.push(folder.path().join("in/../a.txt"));
+    });
+    assert_eq!(names, ["a.txt", "in/b.txt"]);
+    assert_eq!(notes.matches("is read once").count(), 3, "{notes}");
+}
+
+#[test]
+fn names_that_begin_with_a_dot_are_left_out() {
+    let folder = folder(&[
+        ("a.jsonl", b"{\"text\": \"a\"}"),
+        ("._a.jsonl", b"\0\x05\x16\x07"),
+        (
+            ".ipynb_checkpoints/a-checkpoint.jsonl",
+            b"{\"text\": \"a\"}",
+        ),
+        (".DS_Store", b"\0"),
+        ("in/.cache/x.txt", b"x"),
+        ("in/.hidden.txt", b"x"),
+    ]);
+    symlink("a.jsonl", folder.path().join(".#a.jsonl")).expect("a link");
+    let (names, notes) = names_and_notes(folder.path(), |_| {});
+    assert_eq!(names, ["a.jsonl:1"]);
+    assert!(notes.contains("and 4 more are left out"), "{notes}");
+    // Whoever names one means it.
+    let hidden = folder.path().join(".ipynb_checkpoints");
+    let (names, notes) = names_and_notes(&hidden, |_| {});
+    assert_eq!((names.len(), notes.as_str()), (1, ""));
+}
+
+#[test]
+fn what_is_no_regular_file_is_left_out_and_a_link_to_nothing_is_an_error() {
+    let folder = folder(&[("a.txt", b"a"), ("folder.txt/b.txt", b"b")]);
+    let fifo = folder.path().join("pipe.txt");
+    let made = Command::new("mkfifo").arg(&fifo).status().expect("runs");
+    assert!(made.success());
+    symlink("gone.md", folder.path().join("link.md")).expect("a link");
+    let (names, notes) = names_and_notes(folder.path(), |_| {});
+    assert_eq!(names, ["a.txt", "folder.txt/b.txt"]);
+    assert!(notes.contains("pipe.txt` is left out"), "{notes}");
+    symlink("gone.txt", folder.path().join("link.txt")).expect("a link");
+    let message = error(folder.path(), |_| {});
+    assert!(message.contains("link.txt"), "{message}");
+}
+
+/// The splits of these file names, each of one document, and the notes.
+fn splits(files: &[&str], change: impl FnOnce(&mut DataConfig)) -> (Vec<(String, Split)>, String) {
+    let contents: Vec<(&str, &[u8])> = files.iter().map(|name| (*name, &b"text"[..])).collect();
+    let folder = folder(&contents);
+    let mut config = config(folder.path(), Path::new("unused"));
+    change(&mut config);
+    let Documents { documents, notes } = read_documents(&config).expect("reads");
+    let names = names_and_texts(&documents, folder.path());
+    let names = names.into_iter().map(|(name, _)| name);
+    let splits = documents.iter().map(|document| document.split);
+    (names.zip(splits).collect(), notes.join("\n"))
+}
+
+#[test]
+fn published_splits_are_kept() {
+    use Split::{Test, Train, Valid};
+    let owned = |pairs: &[(&str, Split)]| -> Vec<(String, Split)> {
+        pairs
+            .iter()
+            .map(|(name, split)| ((*name).to_owned(), *split))
+            .collect()
+    };
+    let (found, notes) = splits(
+        &[
+            "data/test-00000-of-00001.txt",
+            "data/train-00000-of-00002.txt",
+            "data/train-00001-of-00002.txt",
+            "data/validation-00000-of-00001.txt",
+        ],
+        |_| {},
+    );
+    let expected = [Test, Train, Train, Valid];
+    let kinds: Vec<Split> = found.iter().map(|(_, split)| *split).collect();
+    assert_eq!(kinds, expected);
+    assert!(
+        notes.contains("the valid and test splits are the files whose names say so"),
+        "{notes}"
+    );
+    let files = ["dev/a.txt", "eval/b.txt", "training/c.txt", "more.txt"];
+    let (found, _) = splits(&files, |_| {});
+    let expected = [
+        ("dev/a.txt", Valid),
+        ("eval/b.txt", Test),
+        ("more.txt", Train),
+        ("training/c.txt", Train),
+    ];
+    assert_eq!(found, owned(&expected));
+    // The way of before, if it is asked for.
+    let (found, notes) = splits(&files, |config| config.splits = Splits::Fractions);
+    assert!(found.iter().all(|(_, split)| *split == Train), "{found:?}");
+    assert_eq!(notes, "");
+}
+
+#[test]
+fn the_folder_of_all_files_says_nothing() {
+    use Split::{Test, Train, Valid};
+    let files = ["test.txt", "train.txt", "valid.txt"];
+    for folder in ["training-data", "eval/corpus", "my test"] {
+        let files = files.map(|file| format!("{folder}/{file}"));
+        let (found, _) = splits(&files.each_ref().map(String::as_str), |_| {});
+        let kinds: Vec<Split> = found.iter().map(|(_, split)| *split).collect();
+        assert_eq!(kinds, [Test, Train, Valid], "{folder}");
+    }
+    let (found, notes) = splits(&["test/a.txt", "test/b.txt"], |_| {});
+    assert!(found.iter().all(|(_, split)| *split == Train), "{found:?}");
+    assert_eq!(notes, "");
+}
+
+/// `huggingface/datasets` issue 6764: folders of links to files that lie elsewhere.
+#[test]
+fn a_link_says_a_split_as_a_file_does() {
+    let folder = folder(&[
+        ("all/0.txt", b"0"),
+        ("all/1.txt", b"1"),
+        ("all/part/2.txt", b"2"),
+    ]);
+    let inside = |name: &str| folder.path().join(name);
+    fs::create_dir(inside("test")).expect("a folder");
+    symlink("../all/1.txt", inside("test/1.txt")).expect("a link");
+    symlink("all/part", inside("validation")).expect("a link");
+    let documents = read(folder.path()).expect("reads");
+    let splits: Vec<Split> = documents.iter().map(|document| document.split).collect();
+    assert_eq!(splits, [Split::Train, Split::Test, Split::Valid]);
+}
+
+#[test]
+fn extensions_in_capitals_are_extensions() {
+    let folder = folder(&[("A.TXT", b"a"), ("b.Txt", b"b")]);
+    assert_eq!(read(folder.path()).expect("reads").len(), 2);
+}
+
+#[test]
+fn a_split_that_is_not_published_is_dealt_from_the_rest_alone() {
+    let lines: Vec<String> = (0..200)
+        .map(|i| json!({ "text": format!("{i}") }).to_string())
+        .collect();
+    let lines = lines.join("\n");
+    let folder = folder(&[
+        ("train.jsonl", lines.as_bytes()),
+        ("test.jsonl", lines.as_bytes()),
+    ]);
+    let mut config = config(folder.path(), Path::new("unused"));
+    (config.valid_fraction, config.test_fraction) = (0.3, 0.3);
+    let Documents { documents, notes } = read_documents(&config).expect("reads");
+    for document in &documents {
+        let is_test = document.name.contains("test.jsonl");
+        assert_eq!(document.split == Split::Test, is_test, "{}", document.name);
+    }
+    let valid = documents.iter().filter(|d| d.split == Split::Valid).count();
+    assert!((20..=100).contains(&valid), "{valid}");
+    assert!(
+        notes.join("").contains("`data.valid_fraction`"),
+        "{notes:?}"
+    );
+}
+
+#[test]
+fn a_byte_order_mark_is_no_part_of_json() {
+    let folder = folder(&[(
+        "x.jsonl",
+        b"\xEF\xBB\xBF{\"text\": \"one\"}\r\n{\"text\": \"two\"}",
+    )]);
+    let documents = read(&folder.path().join("x.jsonl")).expect("reads");
+    let expected = pairs(&[("x.jsonl:1", "one"), ("x.jsonl:2", "two")]);
+    assert_eq!(names_and_texts(&documents, folder.path()), expected);
+    let entries = json!([entry("a.txt", "A", "train")]);
+    let marked = format!("\u{FEFF}{}", manifest(&entries));
+    let folder = crate::support::folder(&[("manifest.json", marked.as_bytes()), ("a.txt", b"A")]);
+    assert_eq!(read(folder.path()).expect("reads").len(), 1);
 }

@@ -138,7 +138,12 @@ fn foreign_documents_round_trip_exactly() {
         ..DataConfig::default()
     };
     let tokenizer = open("bpe8k.json");
-    for document in read_documents(&config).expect("reads").iter().take(25) {
+    for document in read_documents(&config)
+        .expect("reads")
+        .documents
+        .iter()
+        .take(25)
+    {
         assert_exact(&tokenizer, &document.text);
     }
 }
@@ -198,7 +203,7 @@ fn the_beginning_of_sequence_token_can_be_named() {
         .expect_err("must fail")
         .to_string();
     assert!(message.contains("none of <bos>, <s>,"), "{message}");
-    assert!(message.contains("[data] bos_token"), "{message}");
+    assert!(message.contains("`data.bos_token`"), "{message}");
     // A name that is given and not there is never replaced by a guess.
     let message = Tokenizer::open(&committed_tokenizer("bpe2k.json"), Some("<s>"))
         .expect_err("must fail")
@@ -282,4 +287,91 @@ fn what_is_no_tokenizer_is_named() {
             "{message}"
         );
     }
+}
+
+/// A `tokenizer.json` of this model in a folder of its own.
+fn of_model(model: &Value, pre_tokenizer: &Value, special: bool) -> (TempDir, String) {
+    let added = ["<unk>", "<s>"].map(|name| {
+        json!({
+            "id": u32::from(name == "<s>"), "content": name, "single_word": false,
+            "lstrip": false, "rstrip": false, "normalized": false, "special": special
+        })
+    });
+    let file = json!({
+        "version": "1.0", "truncation": null, "padding": null, "added_tokens": added,
+        "normalizer": null, "pre_tokenizer": pre_tokenizer, "post_processor": null,
+        "decoder": { "type": "Fuse" }, "model": model
+    });
+    let folder = folder(&[("tokenizer.json", file.to_string().as_bytes())]);
+    let path = folder.path().join("tokenizer.json").display().to_string();
+    (folder, path)
+}
+
+/// `<unk>`, `<s>`, then one character each, as a map from pieces to ids.
+fn vocabulary() -> Value {
+    let pieces = ["<unk>", "<s>", "<", "s", ">", "a"];
+    pieces
+        .into_iter()
+        .enumerate()
+        .map(|(id, piece)| (piece.to_owned(), json!(id)))
+        .collect()
+}
+
+/// Every model that could find a special token's name among its own pieces.
+#[test]
+fn names_of_special_tokens_in_a_text_are_characters_in_every_model() {
+    let pieces: Vec<Value> = ["<unk>", "<s>", "<", "s", ">", "a"]
+        .into_iter()
+        .map(|piece| json!([piece, -1.0]))
+        .collect();
+    let bpe = |ignore_merges: bool| {
+        json!({
+            "type": "BPE", "dropout": null, "unk_token": "<unk>", "continuing_subword_prefix": null,
+            "end_of_word_suffix": null, "fuse_unk": false, "byte_fallback": false,
+            "ignore_merges": ignore_merges, "vocab": vocabulary(), "merges": []
+        })
+    };
+    let unigram = json!({ "type": "Unigram", "unk_id": 0, "vocab": pieces });
+    let word_piece = json!({
+        "type": "WordPiece", "unk_token": "<unk>", "continuing_subword_prefix": "",
+        "max_input_chars_per_word": 100, "vocab": vocabulary()
+    });
+    for model in [unigram, word_piece, bpe(false), bpe(true)] {
+        for special in [true, false] {
+            let (_folder, path) = of_model(&model, &Value::Null, special);
+            let tokenizer = Tokenizer::open(&path, None).expect("opens");
+            assert_eq!(tokenizer.bos(), 1);
+            for (text, ids) in [("<s>", &[2, 3, 4][..]), ("a<s>a", &[5, 2, 3, 4, 5])] {
+                let found = tokenizer.encode(text).expect("encodes");
+                assert_eq!(found, ids, "{text} in {} ({special})", model["type"]);
+                assert_eq!(tokenizer.decode(&found).expect("decodes"), text);
+            }
+            let unknown = tokenizer.encode("a?").expect("encodes");
+            assert_eq!(unknown.last(), Some(&0), "{}", model["type"]);
+        }
+    }
+}
+
+/// A model of whole words has no characters to fall back on: the name is an unknown word.
+#[test]
+fn names_of_special_tokens_are_unknown_words_to_a_model_of_words() {
+    let model = json!({ "type": "WordLevel", "vocab": vocabulary(), "unk_token": "<unk>" });
+    let words = json!({ "type": "WhitespaceSplit" });
+    let (_folder, path) = of_model(&model, &words, true);
+    let tokenizer = Tokenizer::open(&path, None).expect("opens");
+    assert_eq!(
+        tokenizer.encode("a <s> a <unk>").expect("encodes"),
+        [5, 0, 5, 0]
+    );
+}
+
+#[test]
+fn a_byte_order_mark_before_a_tokenizer_is_no_part_of_it() {
+    let json = fs::read_to_string(committed_tokenizer("bpe2k.json")).expect("reads");
+    let marked = format!("\u{FEFF}{json}");
+    let folder = folder(&[("tokenizer.json", marked.as_bytes())]);
+    let path = folder.path().join("tokenizer.json").display().to_string();
+    let tokenizer = Tokenizer::open(&path, None).expect("opens");
+    assert_eq!(tokenizer.json(), json);
+    assert_eq!(tokenizer.fingerprint(), open("bpe2k.json").fingerprint());
 }

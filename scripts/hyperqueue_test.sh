@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Runs a sweep through a real HyperQueue server on this machine, kills a task, stops another, kills the sweep itself with
-# the server, starts it again, stops the sweep, and compares every run with the same sweep run locally. HyperQueue comes from PyPI into an environment
-# of its own; without python3 or PyPI it says so and ends with status 77.
+# the server, starts it again, stops the sweep, and compares every run with the same sweep run locally. HyperQueue comes
+# from PyPI into an environment of its own; without python3 or PyPI the script says so and ends with status 77.
 #
 # Environment: TRAINER (target/debug/trainer), HYPERQUEUE_VENV, KEEP=1 (leave the folder).
 set -euo pipefail
@@ -43,7 +43,8 @@ grep -o 'exit code 75' "$ended" || { echo "HyperQueue does not tell of status 75
 # A sweep that is stopped ends with 75 as well, and its runs save their state.
 for _ in {1..600}; do [[ $(status_of "$stopped") == running ]] && break; sleep 0.1; done
 sleep 1
-kill -TERM $process
+# The shell between would end by the signal itself.
+pkill -TERM -f "trainer sweep $folder/grid.toml"
 status=0
 wait $process || status=$?
 [[ $status == 75 ]] || { echo "the stopped sweep ended with status $status"; exit 1; }

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # Runs a sweep through a real SLURM of this machine alone, kills a task, sends another the warning that its time is
-# up, cancels one, and compares every run with the same sweep run locally. Then runs jobs of the kind that
-# docs/running.md shows, with others that wait for them: warned, at their time limit, and queued again. Needs munge and slurm-wlm (Debian: apt-get install
-# slurm-wlm munge) and root; without them it says so and ends with status 77.
+# up, cancels one, and compares every run with the same sweep run locally. Then runs jobs like the one in
+# docs/running.md, with others that wait for them: warned, at their time limit, and queued again. Needs munge and
+# slurm-wlm (Debian: apt-get install slurm-wlm munge) and root; without them it says so and ends with status 77.
 #
 # Environment: TRAINER (target/debug/trainer), KEEP=1 (leave the folder).
 set -euo pipefail

@@ -1,10 +1,11 @@
 # What the tests of sweep engines share; sourced by slurm_test.sh and hyperqueue_test.sh, which set $trainer and
-# $folder. The sweep is two variants by two seeds of the micro model.
+# $folder. The sweep is two variants by two seeds of the micro model, in runs of about ten seconds: the tests meet them at
+# work.
 
 cat >"$folder/grid.toml" <<SWEEP
 config = "$PWD/configs/micro.toml"
 seeds = [1, 2]
-set = { train.steps = 400, train.checkpoint_every = 20, train.evaluate_every = 0, run.device = "cpu", data.cache = "$folder/cache" }
+set = { train.steps = 3000, train.checkpoint_every = 100, train.evaluate_every = 0, run.device = "cpu", data.cache = "$folder/cache" }
 variants = [{ name = "prope" }, { name = "nope", set = { model.layers.global.encoding = { kind = "nope" } } }]
 SWEEP
 

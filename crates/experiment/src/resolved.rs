@@ -50,6 +50,10 @@ struct ResolvedData {
     task: Option<TaskConfig>,
 }
 
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "the signature that serde calls"
+)]
 fn is_by_names(splits: &Splits) -> bool {
     *splits == Splits::Names
 }

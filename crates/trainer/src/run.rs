@@ -113,34 +113,15 @@ pub fn train(request: &Request) -> Result<(), TrainerError> {
     record.peak_memory_bytes = provenance::peak_memory_bytes();
     match outcome {
         Err(error) => {
-            if matches!(error, TrainerError::Diverged { .. }) {
-                record.status = Status::Diverged;
-            }
-            // What went wrong first is what counts; on a full disk the record cannot be written either.
-            if let Err(second) = directory.write_record(&record) {
-                tracing::warn!(error = %second, "the state of the run is not noted");
-            }
-            if let (TrainerError::Io { .. } | TrainerError::Checkpoint(_), Some(step)) =
-                (&error, directory.checkpoints().steps().last())
-            {
-                let command = command_to_continue(request, &experiment.name);
-                screen::note(format_args!(
-                    "step {step} is saved; once this is mended, continue with:\n{command}"
-                ));
-            }
+            note_failure(request, &directory, record, &experiment.name, &error);
             return Err(error);
         }
         Ok(Outcome::Interrupted) => {
             let (step, steps) = (training.step(), experiment.train.steps);
             let saved = directory.checkpoints().path(step);
             let done = format!("after step {step} of {steps}, saved in {}", saved.display());
-            return Err(interrupted(
-                request,
-                &directory,
-                record,
-                &experiment.name,
-                &done,
-            ));
+            let name = &experiment.name;
+            return Err(interrupted(request, &directory, record, name, &done));
         }
         Ok(Outcome::Complete) => {}
     }
@@ -152,13 +133,8 @@ pub fn train(request: &Request) -> Result<(), TrainerError> {
     directory.write_record(&record)?;
     let Some(measured) = measurement.run(&decoder, &workers, &stop)? else {
         let done = "in the evaluation, after the training, which is saved";
-        return Err(interrupted(
-            request,
-            &directory,
-            record,
-            &experiment.name,
-            done,
-        ));
+        let name = &experiment.name;
+        return Err(interrupted(request, &directory, record, name, done));
     };
     measured.write(&directory)?;
     record.status = Status::Finished;
@@ -444,6 +420,32 @@ pub fn latest_checkpoint(directory: &RunDirectory) -> Option<Checkpoint> {
         ));
     }
     checkpoint
+}
+
+/// Notes in the run directory that training failed, and tells how to continue the run called `name` where the disk was
+/// at fault.
+fn note_failure(
+    request: &Request,
+    directory: &RunDirectory,
+    mut record: RunRecord,
+    name: &str,
+    error: &TrainerError,
+) {
+    if matches!(error, TrainerError::Diverged { .. }) {
+        record.status = Status::Diverged;
+    }
+    // What went wrong first is what counts; on a full disk the record cannot be written either.
+    if let Err(second) = directory.write_record(&record) {
+        tracing::warn!(error = %second, "the state of the run is not noted");
+    }
+    if let (TrainerError::Io { .. } | TrainerError::Checkpoint(_), Some(step)) =
+        (error, directory.checkpoints().steps().last())
+    {
+        let command = command_to_continue(request, name);
+        screen::note(format_args!(
+            "step {step} is saved; once this is mended, continue with:\n{command}"
+        ));
+    }
 }
 
 /// Notes in the run directory that the run was stopped; what was done, as `done` says, and the command that continues

@@ -8,7 +8,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::fs::File;
-use std::os::unix::process::ExitStatusExt;
+use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 
@@ -122,6 +122,8 @@ impl HyperQueue {
             .arg(self.folder.join("driver.py"))
             .args([&list, &ended])
             .arg(self.cores.to_string())
+            // Ctrl-C is for this process alone: HyperQueue would kill the runs a second later.
+            .process_group(0)
             .stdin(Stdio::null())
             .stdout(printed)
             .stderr(errors)
@@ -166,9 +168,9 @@ impl Engine for HyperQueue {
             ));
             return;
         }
-        // The server ends with the driver, and its tasks with the server.
+        // It lets the runs save their state and ends after them; the server ends with it.
         if let Some(pid) = Pid::from_raw(driver.child.id().cast_signed()) {
-            let _ = kill_process(pid, Signal::TERM);
+            let _ = kill_process(pid, Signal::USR1);
         }
         let _ = driver.child.wait();
     }

@@ -128,7 +128,7 @@ fn damaged_checkpoints_do_not_push_out_good_ones() {
     process.wait_until("the run to go on", || (10..50).contains(&run.step()));
     assert!(process.kill(), "the run ended before it could be killed");
     let resumed = workspace.background(&["run.toml", "--resume"]);
-    let out = crate::signals::stop_after_start(resumed, &run).is_stopped();
+    let out = crate::signals::stop_after_start(resumed, &run).exits(75);
     assert!(!out.stdout.contains("step 0 of 400"), "{out:?}");
 }
 

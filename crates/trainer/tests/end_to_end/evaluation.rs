@@ -166,7 +166,7 @@ fn an_unfinished_run_can_be_evaluated() {
     let mut process = workspace.background(&["run.toml"]);
     process.wait_until("steps", || run.step() >= 10);
     signal("INT", process.id());
-    process.finish().is_stopped();
+    process.finish().exits(75);
     let step = run.checkpoints().last().copied().expect("a checkpoint");
     workspace
         .trainer(&["eval", "runs/run"])

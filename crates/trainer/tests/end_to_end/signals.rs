@@ -52,7 +52,7 @@ fn assert_stops_and_continues(name: &str) {
     let mut process = workspace.background(&["run.toml", "--set", "seed=7", "--device", "cpu"]);
     process.wait_until("some steps", || run.step() >= 12);
     signal(name, process.id());
-    let stopped = process.finish().is_stopped();
+    let stopped = process.finish().exits(75);
     let step = run.step();
     assert!((12..40).contains(&step), "{step}");
     assert_eq!(
@@ -120,7 +120,7 @@ fn a_run_that_cannot_write_fails_and_tells_how_to_continue() {
     let mut shell = std::process::Command::new("sh");
     shell.args(["-c", &command]).current_dir(workspace.path(""));
     let resumed = stop_after_start(Background::start(shell), &run);
-    resumed.says(&format!("step {step} of 20000")).is_stopped();
+    resumed.says(&format!("step {step} of 20000")).exits(75);
 }
 
 /// What `nohup` does, and `trap '' USR1` in a job script.
@@ -146,7 +146,7 @@ fn sigint_stops_a_run_in_the_background_of_a_script() {
     let mut process = background_after(&workspace, "trap '' INT", "run.toml");
     process.wait_until("some steps", || run.step() >= 3);
     signal("INT", process.id());
-    process.finish().is_stopped();
+    process.finish().exits(75);
 }
 
 /// SLURM warns, and sends SIGTERM when the time is up; a terminal that closes is often followed by one.
@@ -158,7 +158,7 @@ fn sigterm_after_a_warning_does_not_cost_the_checkpoint() {
         let mut process = workspace.background(&["run.toml"]);
         process.wait_until("a step", || run.step() >= 6);
         signal_stopped(&[warning, "TERM"], process.id());
-        process.finish().is_stopped();
+        process.finish().exits(75);
         assert_eq!(run.status(), "interrupted", "{warning}");
         assert_eq!(run.checkpoints().last(), Some(&run.step()), "{warning}");
     }
@@ -174,7 +174,7 @@ fn a_stopped_run_beside_another_is_continued_as_told() {
     let mut process = workspace.background(&["run.toml", "--force"]);
     process.wait_until("some steps", || second.step() >= 12);
     signal("INT", process.id());
-    let stopped = process.finish().is_stopped();
+    let stopped = process.finish().exits(75);
     assert_eq!(second.status(), "interrupted");
     continue_as_told(&workspace, &stopped).exits(0);
     assert_eq!(workspace.snapshot("runs/run"), before);
@@ -209,7 +209,7 @@ fn a_stopped_run_of_any_name_and_place_is_continued_as_told() {
         let mut process = workspace.background(&[&begun[..], named].concat());
         process.wait_until("a step", || run.step() >= 1);
         signal("TERM", process.id());
-        let stopped = process.finish().is_stopped();
+        let stopped = process.finish().exits(75);
         let command = command_to_continue(&stopped);
         assert_eq!(command.matches("name").count(), 1, "{command}");
         let step = run.step();
@@ -218,7 +218,7 @@ fn a_stopped_run_of_any_name_and_place_is_continued_as_told() {
             .args(["-c", &format!("exec {command}")])
             .current_dir(workspace.path(""));
         let resumed = stop_after_start(Background::start(shell), &run);
-        resumed.says(&format!("step {step} of 400")).is_stopped();
+        resumed.says(&format!("step {step} of 400")).exits(75);
     }
 }
 
@@ -243,7 +243,7 @@ fn a_signal_during_the_evaluation_stops_it_and_keeps_the_weights() {
             .is_ok_and(|text| !text.contains("\"weights_sha256\": null"))
     });
     signal("TERM", process.id());
-    let stopped = process.finish().is_stopped();
+    let stopped = process.finish().exits(75);
     assert_eq!(run.status(), "interrupted");
     assert!(!run.path().join("eval.json").exists());
     let trained = run.record()["weights_sha256"].clone();
@@ -255,7 +255,7 @@ fn a_signal_during_the_evaluation_stops_it_and_keeps_the_weights() {
         std::fs::read_to_string(&printed).is_ok_and(|text| text.contains("checkpoint of step"))
     });
     signal("HUP", evaluation.id());
-    evaluation.finish().is_stopped();
+    evaluation.finish().exits(75);
     let printed = std::fs::read_to_string(&printed).expect("what it printed");
     assert!(
         printed.contains("stopped by SIGHUP; nothing was written"),

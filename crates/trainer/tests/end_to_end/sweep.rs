@@ -199,7 +199,7 @@ fn a_signal_saves_the_runs_and_the_same_command_goes_on() {
             && runs(&workspace).values().any(|run| run.step() > 3)
     });
     signal("INT", process.id());
-    let stopped = process.finish().is_stopped();
+    let stopped = process.finish().exits(75);
     stopped.says("stopped by SIGINT; the same command continues:");
     assert_saved(&workspace);
 }
@@ -238,7 +238,7 @@ fn a_signal_to_the_sweep_and_its_runs_at_once_saves_the_runs() {
         }
     }
     signal("TERM", process.id());
-    process.finish().is_stopped();
+    process.finish().exits(75);
     assert_saved(&workspace);
 }
 
@@ -280,7 +280,7 @@ fn a_stopped_sweep_is_continued_as_told() {
     let mut process = workspace.background(&begun);
     process.wait_until("a sweep", || workspace.path("my runs/grid/logs").exists());
     signal("HUP", process.id());
-    let stopped = process.finish().is_stopped();
+    let stopped = process.finish().exits(75);
     let command = stopped.stdout.trim_end().lines().last().expect("a command");
     let mut shell = std::process::Command::new("sh");
     shell.args(["-c", command]).current_dir(workspace.path(""));

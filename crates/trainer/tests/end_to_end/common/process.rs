@@ -52,12 +52,6 @@ impl Finished {
         self
     }
 
-    /// Asserts that it was stopped and can go on.
-    #[track_caller]
-    pub fn is_stopped(self) -> Self {
-        self.exits(75)
-    }
-
     /// Asserts that standard error holds `text`, however it is wrapped and framed.
     #[track_caller]
     pub fn complains(self, text: &str) -> Self {

@@ -15,6 +15,7 @@ import transformers
 from transformers import AutoModelForCausalLM
 
 import models
+import probe
 
 FIXTURES = Path(__file__).resolve().parents[2] / "crates/interchange/tests/fixtures"
 # Positions compared, from the end: every one of them sees beyond the windows.
@@ -33,9 +34,9 @@ def write(name):
     sizes = {"max_shard_size": "4KB"} if name == SHARDED else {}
     model.save_pretrained(folder, **sizes)
     (folder / "generation_config.json").unlink(missing_ok=True)
-    sequences = models.tokens(model.config.vocab_size)
+    sequences = probe.tokens(model.config.vocab_size)
     model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32)
-    logits = models.logits(model, sequences)[:, -POSITIONS:]
+    logits = probe.logits(model, sequences)[:, -POSITIONS:]
     rows = [[[float(f"{value:.7g}") for value in row] for row in sequence] for sequence in logits.tolist()]
     made_by = f"transformers {transformers.__version__}, torch {torch.__version__}"
     expected = {"made_by": made_by, "tokens": sequences, "positions": POSITIONS, "logits": rows}

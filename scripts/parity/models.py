@@ -122,14 +122,3 @@ def make(name, seed=0):
                 tensor.copy_(torch.randn_like(tensor) * tensor.shape[1] ** -0.5)
     model.tie_weights()
     return model
-
-
-def tokens(vocab_size, length=23, sequences=2):
-    """Fixed token ids `[sequences, length]`."""
-    return [[(t * t * 7 + t * 13 + b * 29 + 3) % vocab_size for t in range(length)] for b in range(sequences)]
-
-
-def logits(model, sequences):
-    """Logits `[sequences, length, vocabulary]` as float32."""
-    with torch.no_grad():
-        return model(torch.tensor(sequences), use_cache=False).logits.float()

@@ -21,6 +21,7 @@ mod file;
 mod ggml_type;
 mod header;
 mod tokenizer;
+mod tokenizer_keys;
 mod value;
 
 pub use error::GgufError;

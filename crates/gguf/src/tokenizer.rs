@@ -9,7 +9,12 @@ use std::collections::HashMap;
 use serde_json::{Map, Value as Json, json};
 
 use crate::error::shortened;
-use crate::{GgufError, GgufFile, Value};
+use crate::{GgufError, GgufFile, Value, tokenizer_keys};
+
+/// The name of how text is cut before merging.
+const PRE: &str = "tokenizer.ggml.pre";
+/// What to do about a tokenizer that cannot be rebuilt.
+pub(crate) const ADVICE: &str = "put the model's tokenizer.json beside the file";
 
 /// `tokenizer.ggml.token_type` of special tokens such as `<|endoftext|>`, and of tokens that users added.
 const CONTROL: u64 = 3;
@@ -25,34 +30,37 @@ impl GgufFile {
     ///
     /// # Errors
     /// [`GgufError::Metadata`] when its keys are missing or of wrong types; [`GgufError::Tokenizer`] when it is
-    /// not byte-level BPE, its pre-tokenizer is not known, or its parts do not fit together.
+    /// not byte-level BPE, a key changes how text becomes tokens in a way that is not known here, its pre-tokenizer is
+    /// missing or not known, or its parts do not fit together.
     pub fn tokenizer_json(&self) -> Result<String, GgufError> {
         let model = self.string("tokenizer.ggml.model")?;
         if model != "gpt2" {
             let problem = format!(
-                "`{}` is not read, only byte-level BPE (`gpt2`) is; put the model's tokenizer.json beside the file",
+                "`{}` is not read, only byte-level BPE (`gpt2`) is; {ADVICE}",
                 shortened(model)
             );
             return Err(GgufError::tokenizer(self.path(), problem));
         }
-        let pre = match self.value("tokenizer.ggml.pre") {
-            Some(_) => self.string("tokenizer.ggml.pre")?,
-            None => "default",
-        };
-        let (pre_tokenizer, ignore_merges) = pre_tokenizer(pre).ok_or_else(|| {
-            let problem = format!("the pre-tokenizer `{}` is not known; put the model's tokenizer.json beside the file", shortened(pre));
-            GgufError::tokenizer(self.path(), problem)
-        })?;
+        tokenizer_keys::refuse_unknown(self)?;
+        let cut = self.pre_tokenizer()?;
         let tokens = self.strings("tokenizer.ggml.tokens")?;
         let ids = self.token_ids(&tokens)?;
+        let added_tokens = self.added_tokens(&tokens)?;
+        let merges = self.merges(&ids)?;
+        let post_processor = self.post_processor(&tokens)?;
+        // Such files were made before llama.cpp told cuts apart; it warns, and takes one that few models were trained with.
+        let (pre_tokenizer, ignore_merges) = cut.ok_or_else(|| {
+            let problem = format!("`{PRE}` is missing, so how text is cut is not known; {ADVICE}");
+            GgufError::tokenizer(self.path(), problem)
+        })?;
         let tokenizer = json!({
             "version": "1.0",
             "truncation": null,
             "padding": null,
-            "added_tokens": self.added_tokens(&tokens)?,
+            "added_tokens": added_tokens,
             "normalizer": null,
             "pre_tokenizer": pre_tokenizer,
-            "post_processor": self.post_processor(&tokens)?,
+            "post_processor": post_processor,
             "decoder": byte_level(true),
             "model": {
                 "type": "BPE",
@@ -63,11 +71,26 @@ impl GgufFile {
                 "fuse_unk": false,
                 "byte_fallback": false,
                 "ignore_merges": ignore_merges,
-                "merges": self.merges(&ids)?,
+                "merges": merges,
                 "vocab": ids.iter().map(|(&token, &id)| (token.to_owned(), id.into())).collect::<Map<String, Json>>(),
             },
         });
         Ok(tokenizer.to_string())
+    }
+
+    /// How text is cut. `None`: the file does not say.
+    fn pre_tokenizer(&self) -> Result<Option<(Json, bool)>, GgufError> {
+        if self.value(PRE).is_none() {
+            return Ok(None);
+        }
+        let pre = self.string(PRE)?;
+        pre_tokenizer(pre).map(Some).ok_or_else(|| {
+            let problem = format!(
+                "the pre-tokenizer `{}` is not known; {ADVICE}",
+                shortened(pre)
+            );
+            GgufError::tokenizer(self.path(), problem)
+        })
     }
 
     fn token_ids<'a>(&self, tokens: &[&'a str]) -> Result<HashMap<&'a str, usize>, GgufError> {
@@ -134,40 +157,62 @@ impl GgufFile {
         pairs.collect()
     }
 
-    /// What is added around a text: the token of its beginning, where the model wants one.
+    /// What is added around a text: the tokens of its beginning and its end, where the model wants them.
     fn post_processor(&self, tokens: &[&str]) -> Result<Json, GgufError> {
-        const ADD: &str = "tokenizer.ggml.add_bos_token";
-        let adds = match self.value(ADD) {
-            Some(_) => self.flag(ADD)?,
-            // llama.cpp's default for this pre-tokenizer.
-            None => matches!(
-                self.value("tokenizer.ggml.pre"),
-                Some(Value::String("llama3" | "llama-v3" | "llama-bpe"))
-            ),
-        };
-        if !adds {
+        // llama.cpp's default for this pre-tokenizer.
+        let is_llama_3 = matches!(
+            self.value(PRE),
+            Some(Value::String("llama3" | "llama-v3" | "llama-bpe"))
+        );
+        let bos = self.added("bos", is_llama_3, tokens)?;
+        let eos = self.added("eos", false, tokens)?;
+        if bos.is_none() && eos.is_none() {
             return Ok(byte_level(true));
         }
-        let id = self.integer("tokenizer.ggml.bos_token_id")?;
-        let token = usize::try_from(id)
-            .ok()
-            .and_then(|id| tokens.get(id))
-            .ok_or_else(|| {
-                let problem = format!(
-                    "tokenizer.ggml.bos_token_id is {id}, beyond the {} tokens",
-                    tokens.len()
-                );
-                GgufError::tokenizer(self.path(), problem)
-            })?;
-        let special = json!({ "SpecialToken": { "id": token, "type_id": 0 } });
-        let sequence =
-            |id: &str, type_id: u32| json!({ "Sequence": { "id": id, "type_id": type_id } });
+        let around = |name: &str, type_id: u32| {
+            let special = |token: Option<(u64, &str)>| {
+                let (_, token) = token?;
+                Some(json!({ "SpecialToken": { "id": token, "type_id": 0 } }))
+            };
+            let text = json!({ "Sequence": { "id": name, "type_id": type_id } });
+            let steps = [special(bos), Some(text), special(eos)];
+            steps.into_iter().flatten().collect::<Vec<Json>>()
+        };
+        let pair = [around("A", 0), around("B", 1)].concat();
+        let added = [bos, eos].into_iter().flatten().map(|(id, token)| {
+            let description = json!({ "id": token, "ids": [id], "tokens": [token] });
+            (token.to_owned(), description)
+        });
         Ok(json!({
             "type": "TemplateProcessing",
-            "single": [special, sequence("A", 0)],
-            "pair": [special, sequence("A", 0), special, sequence("B", 1)],
-            "special_tokens": { *token: { "id": token, "ids": [id], "tokens": [token] } },
+            "single": around("A", 0),
+            "pair": pair,
+            "special_tokens": added.collect::<Map<String, Json>>(),
         }))
+    }
+
+    /// The token `which`, `bos` or `eos`, if the file says that it is added, or does not say and `by_default`.
+    fn added<'a>(
+        &self,
+        which: &str,
+        by_default: bool,
+        tokens: &[&'a str],
+    ) -> Result<Option<(u64, &'a str)>, GgufError> {
+        let add = format!("tokenizer.ggml.add_{which}_token");
+        let adds = match self.value(&add) {
+            Some(_) => self.flag(&add)?,
+            None => by_default,
+        };
+        if !adds {
+            return Ok(None);
+        }
+        let key = format!("tokenizer.ggml.{which}_token_id");
+        let id = self.integer(&key)?;
+        let token = usize::try_from(id).ok().and_then(|id| tokens.get(id));
+        token.map(|token| Some((id, *token))).ok_or_else(|| {
+            let problem = format!("{key} is {id}, beyond the {} tokens", tokens.len());
+            GgufError::tokenizer(self.path(), problem)
+        })
     }
 }
 

@@ -3,15 +3,17 @@
 use std::collections::BTreeMap;
 
 use decoder::{Activation, DecoderConfig, LayerKind, NormGain};
-use positional::EncodingConfig;
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use crate::config::{HuggingFaceConfig, LayerOverrides, Softcap};
 use crate::error::InterchangeError;
-use crate::rope::RopeParameters;
+use crate::known_keys;
+use crate::rotation::Rotation;
 
-const SLIDING: &str = "sliding_attention";
-const FULL: &str = "full_attention";
+/// Layers with a window.
+pub(crate) const SLIDING: &str = "sliding_attention";
+/// Layers that attend to everything before them.
+pub(crate) const FULL: &str = "full_attention";
 /// More layers than any published model has; each costs time before its first tensor is looked for.
 const MAX_LAYERS: usize = 1024;
 /// Larger than any dimension of a published model, and small enough for products of three.
@@ -143,6 +145,8 @@ pub struct Architecture {
     pub decoder: DecoderConfig,
     /// Longest context that the model was made for, in tokens, by its own account.
     pub max_position_embeddings: usize,
+    /// Keys of its configuration that are set and of which nothing is known here.
+    pub unknown_keys: Vec<String>,
 }
 
 impl Architecture {
@@ -169,12 +173,15 @@ impl Architecture {
             max_position_embeddings,
         };
         let tied = config.tie_word_embeddings.or(outer.tie_word_embeddings);
+        reader.refuse_what_other_families_compute()?;
         let decoder = reader.decoder(tied)?;
         decoder.validate()?;
+        outer.bos_id(decoder.vocab_size)?;
         Ok(Self {
             family,
             decoder,
             max_position_embeddings,
+            unknown_keys: known_keys::unknown(&config.other),
         })
     }
 }
@@ -220,7 +227,7 @@ fn refuse_what_we_do_not_compute(config: &HuggingFaceConfig) -> Result<(), Inter
             ));
         }
     }
-    Ok(())
+    known_keys::refuse(&config.other)
 }
 
 struct Reader<'a> {
@@ -245,8 +252,7 @@ impl Reader<'_> {
             defaults.heads,
         )?;
         let kv_heads = defaults.kv_heads.unwrap_or(heads);
-        let head_dim = defaults.head_dim.unwrap_or(hidden_size / heads);
-        let head_dim = size("head_dim", config.head_dim, head_dim)?;
+        let head_dim = within("head_dim", self.head_dim(), MAX_SIZE)?;
         let gemma4 = self.family == Family::Gemma4;
         let if_gemma4 = |value: Option<usize>| value.filter(|_| gemma4).unwrap_or(0);
         let per_layer = self.per_layer_width()?;
@@ -299,7 +305,7 @@ impl Reader<'_> {
     fn softcap(&self, given: Softcap, default: f64) -> Option<f64> {
         match (self.family, given) {
             (Family::Gemma2, Softcap::OfFamily) => Some(default),
-            (Family::Gemma | Family::Llama, _) | (_, Softcap::Off | Softcap::OfFamily) => None,
+            (_, Softcap::Off | Softcap::OfFamily) => None,
             (_, Softcap::At(cap)) => Some(cap),
         }
     }
@@ -314,19 +320,125 @@ impl Reader<'_> {
         Ok(cap)
     }
 
+    /// Keys that one family reads and another ignores: on in a file of the other, they would change the numbers of
+    /// whoever made it.
+    fn refuse_what_other_families_compute(&self) -> Result<(), InterchangeError> {
+        let (config, family) = (self.config, self.family);
+        let one_kind = matches!(family, Family::Gemma | Family::Llama);
+        let gemma4 = family == Family::Gemma4;
+        let is_on = |count: Option<usize>| count.is_some_and(|count| count > 0);
+        let has_window = config
+            .sliding_window
+            .is_some_and(|window| window < self.max_position_embeddings)
+            && config.other.get("use_sliding_window") != Some(&Value::Bool(false));
+        let has_kinds = config.layer_types.as_ref();
+        let has_kinds = has_kinds.is_some_and(|types| types.iter().any(|kind| kind != FULL));
+        for (key, asked, computed) in [
+            ("sliding_window", has_window, !one_kind),
+            ("layer_types", has_kinds, !one_kind),
+            (
+                "final_logit_softcapping",
+                matches!(config.final_logit_softcapping, Softcap::At(_)),
+                !one_kind,
+            ),
+            (
+                "rope_local_base_freq",
+                config.rope_local_base_freq.is_some(),
+                family == Family::Gemma3,
+            ),
+            (
+                "per_layer_config",
+                config
+                    .per_layer_config
+                    .as_ref()
+                    .is_some_and(|m| !m.is_empty()),
+                gemma4,
+            ),
+            (
+                "attention_k_eq_v",
+                config.attention_k_eq_v == Some(true),
+                gemma4,
+            ),
+            (
+                "num_kv_shared_layers",
+                is_on(config.num_kv_shared_layers),
+                gemma4,
+            ),
+            (
+                "use_double_wide_mlp",
+                config.use_double_wide_mlp == Some(true),
+                gemma4,
+            ),
+            (
+                "hidden_size_per_layer_input",
+                is_on(config.hidden_size_per_layer_input),
+                gemma4,
+            ),
+            (
+                "rope_scaling",
+                gemma4 && config.rope_scaling.is_some(),
+                false,
+            ),
+            ("rope_theta", gemma4 && config.rope_theta.is_some(), false),
+        ] {
+            if asked && !computed {
+                let reason = format!("{family:?} does not read it, and it changes the numbers");
+                return Err(InterchangeError::config(key, reason));
+            }
+        }
+        self.refuse_other_query_scales()
+    }
+
+    /// Gemma 2 and 3 read the scale of queries, the others have one.
+    fn refuse_other_query_scales(&self) -> Result<(), InterchangeError> {
+        let own = match self.family {
+            Family::Gemma2 | Family::Gemma3 => return Ok(()),
+            Family::Gemma4 => 1.0,
+            Family::Gemma | Family::Llama => self.head_dim() as f64,
+        };
+        match self.config.query_pre_attn_scalar {
+            Some(scalar) if (scalar / own - 1.0).abs() > 1e-9 => Err(InterchangeError::config(
+                "query_pre_attn_scalar",
+                format!("{scalar}, but {:?} computes as with {own}", self.family),
+            )),
+            _ => Ok(()),
+        }
+    }
+
+    fn head_dim(&self) -> usize {
+        let config = self.config;
+        let by_default = || {
+            let hidden_size = config.hidden_size.unwrap_or(self.defaults.hidden_size);
+            let heads = config.num_attention_heads.unwrap_or(self.defaults.heads);
+            self.defaults.head_dim.unwrap_or(hidden_size / heads.max(1))
+        };
+        config.head_dim.unwrap_or_else(by_default)
+    }
+
     fn activation(&self) -> Result<Activation, InterchangeError> {
         let config = self.config;
         let default = match self.family {
             Family::Llama => "silu",
             _ => "gelu_pytorch_tanh",
         };
-        // Gemma 1 reads `hidden_act`, the later ones `hidden_activation`; files have one or both.
-        let (key, name) = match self.family {
-            Family::Gemma | Family::Llama => ("hidden_act", config.hidden_act.as_deref()),
-            _ => ("hidden_activation", config.hidden_activation.as_deref()),
+        // Gemma 1 and Llama read `hidden_act`, the later ones `hidden_activation`; files have one or both.
+        let act = ("hidden_act", config.hidden_act.as_deref());
+        let activation = ("hidden_activation", config.hidden_activation.as_deref());
+        let ((key, name), (other_key, other)) = match self.family {
+            Family::Gemma | Family::Llama => (act, activation),
+            _ => (activation, act),
         };
-        match (self.family, name.unwrap_or(default)) {
-            // For Gemma 1 "gelu" is "a legacy value of the official releases", says transformers.
+        let name = name.unwrap_or(default);
+        // For Gemma 1 "gelu" is "a legacy value of the official releases", says transformers.
+        let is_gelu = |name: &str| matches!(name, "gelu_pytorch_tanh" | "gelu_new" | "gelu");
+        let is_silu = |name: &str| matches!(name, "silu" | "swish");
+        if let Some(other) = other
+            && (is_gelu(name) && is_silu(other) || is_silu(name) && is_gelu(other))
+        {
+            let reason = format!("`{name}` contradicts {other_key}, which is `{other}`");
+            return Err(InterchangeError::config(key, reason));
+        }
+        match (self.family, name) {
             (_, "gelu_pytorch_tanh") | (Family::Gemma, "gelu") => Ok(Activation::GeluTanh),
             (_, "silu" | "swish") => Ok(Activation::Silu),
             (_, other) => Err(InterchangeError::config(
@@ -374,7 +486,13 @@ impl Reader<'_> {
         let every = match self.family {
             Family::Gemma | Family::Llama => return Ok(vec![FULL.to_owned(); count]),
             Family::Gemma2 => 2,
-            Family::Gemma3 => self.config.sliding_window_pattern.unwrap_or(6).max(1),
+            Family::Gemma3 => {
+                let config = self.config;
+                let every = config
+                    .sliding_window_pattern
+                    .or(config.private_sliding_window_pattern);
+                every.unwrap_or(6).max(1)
+            }
             Family::Gemma4 => 6,
         };
         let by_default = |layer: usize| {
@@ -401,7 +519,12 @@ impl Reader<'_> {
     }
 
     fn kind(&self, name: &str, pattern: &[String]) -> Result<LayerKind, InterchangeError> {
-        let encoding = self.encoding(name)?;
+        let rotation = Rotation {
+            config: self.config,
+            family: self.family,
+            max_position_embeddings: self.max_position_embeddings,
+        };
+        let encoding = rotation.encoding(name)?;
         let config = self.config;
         if name == SLIDING {
             let default = if self.family == Family::Gemma4 {
@@ -458,67 +581,6 @@ impl Reader<'_> {
             }
         }
         Ok(common.unwrap_or_default())
-    }
-
-    fn encoding(&self, kind: &str) -> Result<EncodingConfig, InterchangeError> {
-        let (key, parameters) = self.rope_parameters(kind)?;
-        let theta = match (self.family, kind) {
-            (Family::Gemma3, SLIDING) => self.config.rope_local_base_freq.unwrap_or(1e4),
-            (Family::Gemma3, _) => self.config.rope_theta.unwrap_or(1e6),
-            _ => self.config.rope_theta.unwrap_or(1e4),
-        };
-        let encoding = parameters.encoding(&key, theta, self.max_position_embeddings)?;
-        encoding
-            .resolved()
-            .map_err(|error| InterchangeError::config(key, error.to_string()))
-    }
-
-    /// Rotary parameters of layers of `kind`, and the key they stand under.
-    fn rope_parameters(&self, kind: &str) -> Result<(String, RopeParameters), InterchangeError> {
-        let config = self.config;
-        let scaling = config
-            .rope_scaling
-            .as_ref()
-            .map(|map| ("rope_scaling", map));
-        let parameters = config
-            .rope_parameters
-            .as_ref()
-            .map(|map| ("rope_parameters", map));
-        if self.family == Family::Gemma4 && config.rope_parameters.is_none() {
-            return Ok(("rope_parameters".to_owned(), gemma4_rope(kind)));
-        }
-        // Gemma 3's older spelling means its full-attention layers only.
-        let scaling = scaling.filter(|_| self.family != Family::Gemma3 || kind == FULL);
-        let Some((key, map)) = scaling.or(parameters) else {
-            return Ok(("rope_parameters".to_owned(), RopeParameters::default()));
-        };
-        match map.get(kind) {
-            Some(Value::Object(inner)) => {
-                let key = format!("{key}.{kind}");
-                let parsed = RopeParameters::parse(&key, inner)?;
-                Ok((key, parsed))
-            }
-            Some(Value::Null) | None if is_nested(map) => {
-                Ok((key.to_owned(), RopeParameters::default()))
-            }
-            _ => Ok((key.to_owned(), RopeParameters::parse(key, map)?)),
-        }
-    }
-}
-
-fn is_nested(map: &Map<String, Value>) -> bool {
-    map.contains_key(SLIDING) || map.contains_key(FULL)
-}
-
-fn gemma4_rope(kind: &str) -> RopeParameters {
-    if kind == SLIDING {
-        return RopeParameters::default();
-    }
-    RopeParameters {
-        rope_type: Some("proportional".to_owned()),
-        partial_rotary_factor: Some(0.25),
-        rope_theta: Some(1e6),
-        ..RopeParameters::default()
     }
 }
 

@@ -8,6 +8,7 @@ use serde_json::{Map, Value};
 
 use crate::error::InterchangeError;
 use crate::json::{self, MAX_CONFIG};
+use crate::known_keys::shown;
 
 /// The keys of a `config.json` that decide what a decoder computes, by Hugging Face's names. What a file
 /// leaves out is `None`; [`crate::Architecture`] knows each family's defaults.
@@ -44,11 +45,16 @@ pub struct HuggingFaceConfig {
     pub rope_scaling: Option<Map<String, Value>>,
     pub rope_theta: Option<f64>,
     pub rope_local_base_freq: Option<f64>,
+    // Beside today's spelling these stand inside it.
+    pub partial_rotary_factor: Option<f64>,
+    pub original_max_position_embeddings: Option<f64>,
     // Layers of several kinds.
     pub sliding_window: Option<usize>,
     pub layer_types: Option<Vec<String>>,
-    #[serde(alias = "_sliding_window_pattern")]
     pub sliding_window_pattern: Option<usize>,
+    /// As transformers writes it. A file that it read with the other name and wrote again has both.
+    #[serde(rename = "_sliding_window_pattern")]
+    pub private_sliding_window_pattern: Option<usize>,
     // Gemma 2 and 3.
     pub query_pre_attn_scalar: Option<f64>,
     pub attn_logit_softcapping: Softcap,
@@ -63,6 +69,9 @@ pub struct HuggingFaceConfig {
     pub hidden_size_per_layer_input: Option<usize>,
     pub vocab_size_per_layer_input: Option<usize>,
     pub enable_moe_block: Option<bool>,
+    /// Every other key.
+    #[serde(flatten)]
+    pub other: Map<String, Value>,
 }
 
 /// What `per_layer_config` says about one layer.
@@ -103,12 +112,28 @@ impl HuggingFaceConfig {
     }
 
     /// The id that `bos_token_id` names, of the language model if there are several.
-    pub fn bos_id(&self) -> Option<u64> {
-        let of = |config: &Self| match config.bos_token_id.as_ref()? {
-            Value::Array(ids) => ids.first()?.as_u64(),
-            id => id.as_u64(),
+    ///
+    /// # Errors
+    /// If it is no number, or none below `vocab_size`: no token has it.
+    pub(crate) fn bos_id(&self, vocab_size: usize) -> Result<Option<u64>, InterchangeError> {
+        let inner = self.text_config.as_deref();
+        let given = inner.and_then(|config| config.bos_token_id.as_ref());
+        let Some(given) = given.or(self.bos_token_id.as_ref()) else {
+            return Ok(None);
         };
-        let inner = self.text_config.as_deref().and_then(of);
-        inner.or_else(|| of(self))
+        let first = match given {
+            Value::Array(ids) => ids.first(),
+            id => Some(id),
+        };
+        let id = first.and_then(Value::as_u64);
+        let id = id.filter(|id| usize::try_from(*id).is_ok_and(|id| id < vocab_size));
+        id.map(Some).ok_or_else(|| {
+            let first = first.unwrap_or(&Value::Null);
+            let reason = format!(
+                "{} is no token: the vocabulary has ids below {vocab_size}",
+                shown(first)
+            );
+            InterchangeError::config("bos_token_id", reason)
+        })
     }
 }

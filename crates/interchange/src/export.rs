@@ -2,17 +2,23 @@
 
 use std::collections::HashMap;
 use std::fs;
+use std::io::Write;
 use std::path::Path;
 
 use decoder::{DecoderConfig, NamedTensor};
-use safetensors::Dtype;
-use safetensors::tensor::TensorView;
+use safetensors::tensor::{Metadata, TensorInfo};
+use safetensors::{Dtype, SafeTensorError};
 use serde_json::{Value, json};
 
 use crate::architecture::Family;
 use crate::error::InterchangeError;
 use crate::export_config::{Context, config_json, family};
+use crate::exported_tokenizer::ExportedTokenizer;
 use crate::names::place;
+use crate::whole_file;
+
+/// Of a safetensors file's numbers, in bytes.
+const ALIGNMENT: usize = 8;
 
 /// What is given out.
 pub struct Export<'a> {
@@ -43,10 +49,10 @@ pub fn export(export: Export<'_>, out: &Path) -> Result<Family, InterchangeError
         bos: export.bos,
     };
     let config = config_json(family, export.config, &context)?;
-    let tokenizer = tokenizer(export.tokenizer_json, export.bos)?;
+    let tokenizer = ExportedTokenizer::new(export.tokenizer_json, export.bos)?;
     make_empty(out)?;
     write_json(&out.join("config.json"), &config)?;
-    write_json(&out.join("tokenizer.json"), &tokenizer.file)?;
+    write_text(&out.join("tokenizer.json"), &tokenizer.json)?;
     let about = json!({
         "tokenizer_class": "PreTrainedTokenizerFast",
         "bos_token": tokenizer.bos,
@@ -78,8 +84,16 @@ fn make_empty(out: &Path) -> Result<(), InterchangeError> {
 fn write_json(path: &Path, value: &Value) -> Result<(), InterchangeError> {
     let text = serde_json::to_string_pretty(value)
         .map_err(|error| InterchangeError::file(path, error.to_string()))?;
-    fs::write(path, text + "\n").map_err(InterchangeError::io(path))
+    write_text(path, &(text + "\n"))
 }
+
+fn write_text(path: &Path, text: &str) -> Result<(), InterchangeError> {
+    whole_file::write(path, |file| file.write_all(text.as_bytes()))
+        .map_err(InterchangeError::io(path))
+}
+
+/// A tensor under Hugging Face's name: its shape and its bytes.
+type Stored = (String, Vec<usize>, Vec<u8>);
 
 fn write_weights(
     family: Family,
@@ -87,7 +101,7 @@ fn write_weights(
     parameters: Vec<NamedTensor>,
     path: &Path,
 ) -> Result<(), InterchangeError> {
-    let mut tensors: Vec<(String, Vec<usize>, Vec<u8>)> = parameters
+    let mut tensors: Vec<Stored> = parameters
         .into_iter()
         .map(|parameter| stored(family, parameter))
         .collect();
@@ -97,17 +111,38 @@ fn write_weights(
         let ones = (0..config.num_hidden_layers).map(|layer| (scalar(layer), vec![1], one.clone()));
         tensors.extend(ones);
     }
-    let views = tensors
-        .iter()
-        .map(|(name, shape, bytes)| {
-            let view = TensorView::new(Dtype::F32, shape.clone(), bytes)?;
-            Ok((name.as_str(), view))
-        })
-        .collect::<Result<Vec<_>, safetensors::SafeTensorError>>();
-    let metadata = HashMap::from([("format".to_owned(), "pt".to_owned())]);
-    views
-        .and_then(|views| safetensors::serialize_to_file(views, Some(metadata), path))
-        .map_err(|error| InterchangeError::file(path, error))
+    tensors.sort_by(|(first, ..), (second, ..)| first.cmp(second));
+    let header = header(&tensors).map_err(|error| InterchangeError::file(path, error))?;
+    // The format's own crate makes a file for its owner alone.
+    whole_file::write(path, |file| {
+        file.write_all(&(header.len() as u64).to_le_bytes())?;
+        file.write_all(&header)?;
+        tensors
+            .iter()
+            .try_for_each(|(_, _, bytes)| file.write_all(bytes))
+    })
+    .map_err(InterchangeError::io(path))
+}
+
+/// The header of a safetensors file of `tensors`, one after another in f32.
+fn header(tensors: &[Stored]) -> Result<Vec<u8>, SafeTensorError> {
+    let mut end = 0;
+    let described = tensors.iter().map(|(name, shape, bytes)| {
+        let begin = end;
+        end += bytes.len();
+        let info = TensorInfo {
+            dtype: Dtype::F32,
+            shape: shape.clone(),
+            data_offsets: (begin, end),
+        };
+        (name.clone(), info)
+    });
+    let format = HashMap::from([("format".to_owned(), "pt".to_owned())]);
+    let metadata = Metadata::new(Some(format), described.collect())?;
+    let mut header = serde_json::to_vec(&metadata)?;
+    // Spaces, so that the numbers behind it are aligned.
+    header.resize(header.len().next_multiple_of(ALIGNMENT), b' ');
+    Ok(header)
 }
 
 /// A parameter under Hugging Face's name, the other way round if it is a projection.
@@ -135,54 +170,4 @@ fn stored(family: Family, parameter: NamedTensor) -> (String, Vec<usize>, Vec<u8
             .collect(),
     };
     (name, shape, bytes)
-}
-
-struct Tokenizer {
-    file: Value,
-    /// The beginning-of-sequence token.
-    bos: String,
-}
-
-/// The tokenizer's file with a last step that puts the token `bos` first.
-fn tokenizer(json: &str, bos: u32) -> Result<Tokenizer, InterchangeError> {
-    let path = Path::new("tokenizer.json");
-    let mut file: Value = serde_json::from_str(json)
-        .map_err(|error| InterchangeError::file(path, error.to_string()))?;
-    let Some(token) = token_of(&file, bos) else {
-        return Err(InterchangeError::file(
-            path,
-            format!("has no token of id {bos}"),
-        ));
-    };
-    let template = json!({
-        "type": "TemplateProcessing",
-        "single": [{ "SpecialToken": { "id": token, "type_id": 0 } }, { "Sequence": { "id": "A", "type_id": 0 } }],
-        "pair": [
-            { "SpecialToken": { "id": token, "type_id": 0 } }, { "Sequence": { "id": "A", "type_id": 0 } },
-            { "SpecialToken": { "id": token, "type_id": 1 } }, { "Sequence": { "id": "B", "type_id": 1 } },
-        ],
-        "special_tokens": { token.clone(): { "id": token, "ids": [bos], "tokens": [token] } },
-    });
-    let processor = file["post_processor"].take();
-    file["post_processor"] = match processor["type"].as_str() {
-        None => template,
-        Some("ByteLevel") => json!({ "type": "Sequence", "processors": [processor, template] }),
-        // It puts special tokens itself, as its makers wanted.
-        Some(_) => processor,
-    };
-    Ok(Tokenizer { file, bos: token })
-}
-
-fn token_of(file: &Value, id: u32) -> Option<String> {
-    let has_id = |value: &Value| value.as_u64() == Some(u64::from(id));
-    let added = file["added_tokens"].as_array().into_iter().flatten();
-    let added = added.filter(|token| has_id(&token["id"]));
-    let mut names = added.filter_map(|token| token["content"].as_str());
-    let in_vocabulary = || {
-        let mut entries = file.pointer("/model/vocab")?.as_object()?.iter();
-        entries
-            .find(|(_, value)| has_id(value))
-            .map(|(token, _)| token.clone())
-    };
-    names.next().map(str::to_owned).or_else(in_vocabulary)
 }

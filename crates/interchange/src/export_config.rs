@@ -1,14 +1,11 @@
 //! The `config.json` of the Hugging Face architecture that computes what a decoder of ours does.
 
 use decoder::{Activation, DecoderConfig, LayerKind, NormGain};
-use positional::EncodingConfig;
 use serde_json::{Map, Value, json};
 
 use crate::architecture::Family;
 use crate::error::InterchangeError;
-
-/// Divides a frequency down to where its angle vanishes beside 1 in f32, up to 2^60 tokens.
-const STILL: f64 = 1e30;
+use crate::export_rope::{old_rope_keys, rope_parameters};
 
 /// What an export needs to know besides the decoder.
 pub(crate) struct Context {
@@ -134,36 +131,18 @@ pub(crate) fn config_json(
 ) -> Result<Value, InterchangeError> {
     let mut json = common(family, config, context);
     let types = layer_types(config)?;
-    let of = |name: &str| types.iter().position(|kind| *kind == name);
-    let rope_of = |layer: usize| {
-        let kind = config.layer(layer).1;
-        let shape = config.attention_shape(kind);
-        rope_parameters(&kind.encoding, shape, context.max_position_embeddings)
-    };
-    match family {
-        Family::Gemma | Family::Llama => json.insert("rope_parameters".into(), rope_of(0)?),
-        Family::Gemma2 => {
-            if let (Some(sliding), Some(full)) = (of(SLIDING), of(FULL))
-                && config.layer(sliding).1.encoding != config.layer(full).1.encoding
-            {
-                return refusal("Gemma 2, the nearest, has one encoding for all layers");
-            }
-            json.insert("rope_parameters".into(), rope_of(0)?)
-        }
-        Family::Gemma3 | Family::Gemma4 => {
-            let mut by_kind = Map::new();
-            for name in [SLIDING, FULL] {
-                // A kind that no layer has must be there all the same.
-                by_kind.insert(name.into(), rope_of(of(name).unwrap_or(0))?);
-            }
-            json.insert("rope_parameters".into(), by_kind.into())
-        }
-    };
+    json.extend(rotation(family, config, &types, context)?);
     if !matches!(family, Family::Gemma | Family::Llama) {
         let window = config.layers.values().find_map(|kind| kind.sliding_window);
         let window = window.unwrap_or(context.max_position_embeddings);
         json.insert("sliding_window".into(), window.into());
         json.insert("layer_types".into(), json!(types));
+    }
+    if family == Family::Gemma3
+        && let Some(every) = period(&types)
+    {
+        // Where readers before `layer_types` take the kinds of layers from.
+        json.insert("sliding_window_pattern".into(), every.into());
     }
     if matches!(family, Family::Gemma2 | Family::Gemma3) {
         let scalar = query_pre_attn_scalar(config).unwrap_or(config.head_dim as u64);
@@ -177,6 +156,44 @@ pub(crate) fn config_json(
         gemma4(config, &types, &mut json)?;
     }
     Ok(Value::Object(json))
+}
+
+/// The keys of rotary encoding, today's and the old ones.
+fn rotation(
+    family: Family,
+    config: &DecoderConfig,
+    types: &[&str],
+    context: &Context,
+) -> Result<Map<String, Value>, InterchangeError> {
+    let of = |name: &str| types.iter().position(|kind| *kind == name);
+    let rope_of = |layer: usize| {
+        let kind = config.layer(layer).1;
+        let shape = config.attention_shape(kind);
+        rope_parameters(&kind.encoding, shape, context.max_position_embeddings)
+    };
+    let (sliding, full) = (of(SLIDING), of(FULL));
+    if let (Family::Gemma2, Some(sliding), Some(full)) = (family, sliding, full)
+        && config.layer(sliding).1.encoding != config.layer(full).1.encoding
+    {
+        return refusal("Gemma 2, the nearest, has one encoding for all layers");
+    }
+    if !matches!(family, Family::Gemma3 | Family::Gemma4) {
+        let rope = rope_of(0)?;
+        let mut keys = old_rope_keys(&rope, None);
+        keys.insert("rope_parameters".into(), rope.into());
+        return Ok(keys);
+    }
+    // A kind that no layer has must be there all the same.
+    let local = rope_of(sliding.unwrap_or(0))?;
+    let global = rope_of(full.unwrap_or(0))?;
+    let mut keys = match family {
+        Family::Gemma3 => old_rope_keys(&global, sliding.map(|_| &local)),
+        // Readers of the old keys do not know Gemma 4.
+        _ => Map::new(),
+    };
+    let by_kind = json!({ SLIDING: local, FULL: global });
+    keys.insert("rope_parameters".into(), by_kind);
+    Ok(keys)
 }
 
 const SLIDING: &str = "sliding_attention";
@@ -224,6 +241,10 @@ fn common(family: Family, config: &DecoderConfig, context: &Context) -> Map<Stri
         ("attention_bias", json!(false)),
     ] {
         json.insert(key.to_owned(), value);
+    }
+    if family == Family::Gemma {
+        // Readers of 2024 take this key, and the family's default where it is missing.
+        json.insert("hidden_activation".to_owned(), json!(activation));
     }
     if !matches!(family, Family::Gemma | Family::Llama) {
         let cap = json!(config.final_logit_softcapping);
@@ -295,72 +316,11 @@ fn layer_types(config: &DecoderConfig) -> Result<Vec<&'static str>, InterchangeE
         .collect()
 }
 
-/// An encoding as `rope_parameters`.
-fn rope_parameters(
-    encoding: &EncodingConfig,
-    shape: positional::AttentionShape,
-    context: usize,
-) -> Result<Value, InterchangeError> {
-    let broken =
-        |error: positional::EncodingError| InterchangeError::NotExpressible(error.to_string());
-    let encoding = encoding.resolved().map_err(broken)?;
-    let parameter = |name: &str| encoding.parameters.get(name).copied();
-    let theta = parameter("theta").unwrap_or(1e4);
-    let scaled = |rope_type: &str| {
-        let mut json = Map::new();
-        json.insert("rope_type".into(), rope_type.into());
-        json.insert("rope_theta".into(), theta.into());
-        for (name, value) in encoding
-            .parameters
-            .iter()
-            .filter(|(name, _)| *name != "theta")
-        {
-            let value = match name.as_str() {
-                "original_max_position_embeddings" => json!(*value as u64),
-                _ => json!(value),
-            };
-            json.insert(name.clone(), value);
-        }
-        Ok(Value::Object(json))
-    };
-    let proportional = |fraction: f64| {
-        Ok(
-            json!({ "rope_type": "proportional", "rope_theta": theta, "partial_rotary_factor": fraction }),
-        )
-    };
-    match encoding.kind.as_str() {
-        "rope" => scaled("default"),
-        "prope" => proportional(parameter("fraction").unwrap_or(1.0)),
-        "nope" => proportional(0.0),
-        "rope_linear" => scaled("linear"),
-        "rope_llama3" => scaled("llama3"),
-        "rope_yarn" => scaled("yarn"),
-        other => {
-            let built = encoding.build(shape).map_err(broken)?;
-            let Some(spectrum) = built
-                .spectrum()
-                .filter(|_| !built.has_bias() && !built.has_absolute() && !built.scales_logits())
-            else {
-                return refusal(format!(
-                    "`{other}` adds to logits or embeddings, or scales queries; these architectures only rotate"
-                ));
-            };
-            let base = |pair: usize| theta.powf(-((2 * pair) as f64) / shape.head_dim as f64);
-            let factors: Vec<f64> = spectrum
-                .frequencies()
-                .iter()
-                .enumerate()
-                .map(|(pair, f)| if *f > 0.0 { base(pair) / f } else { STILL })
-                .collect();
-            Ok(json!({
-                "rope_type": "longrope",
-                "rope_theta": theta,
-                "factor": 1.0,
-                "attention_factor": spectrum.amplitude(),
-                "original_max_position_embeddings": context,
-                "short_factor": factors,
-                "long_factor": factors,
-            }))
-        }
-    }
+/// Every how many layers there is a global one, the others being local. `None`: they are arranged otherwise.
+fn period(types: &[&str]) -> Option<usize> {
+    let every = types.iter().position(|kind| *kind == FULL)? + 1;
+    let mut layers = types.iter().enumerate();
+    let is_periodic =
+        layers.all(|(layer, kind)| (*kind == FULL) == (layer + 1).is_multiple_of(every));
+    is_periodic.then_some(every)
 }

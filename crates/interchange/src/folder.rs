@@ -36,6 +36,35 @@ struct TokenizerConfig {
 #[serde(default)]
 struct TokenizerFile {
     added_tokens: Vec<AddedToken>,
+    model: TokenizerModel,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct TokenizerModel {
+    /// Ids by token, or a list of tokens with their scores.
+    vocab: Value,
+}
+
+impl TokenizerFile {
+    fn token(self, id: u64) -> Option<String> {
+        let mut added = self.added_tokens.into_iter();
+        if let Some(token) = added.find(|token| token.id == id) {
+            return Some(token.content);
+        }
+        match self.model.vocab {
+            Value::Object(ids) => {
+                let mut ids = ids.into_iter();
+                ids.find(|(_, of)| of.as_u64() == Some(id))
+                    .map(|(token, _)| token)
+            }
+            Value::Array(tokens) => {
+                let entry = tokens.get(usize::try_from(id).ok()?)?;
+                entry.get(0)?.as_str().map(str::to_owned)
+            }
+            _ => None,
+        }
+    }
 }
 
 #[derive(Deserialize)]
@@ -92,7 +121,7 @@ impl HuggingFaceFolder {
     /// `None`: they name none.
     ///
     /// # Errors
-    /// If a file that is there cannot be read.
+    /// If a file that is there cannot be read, or `bos_token_id` is no token of the tokenizer.
     pub fn bos_token(&self) -> Result<Option<String>, InterchangeError> {
         let path = self.path.join("tokenizer_config.json");
         if path.is_file() {
@@ -106,11 +135,15 @@ impl HuggingFaceFolder {
                 return Ok(Some(token.to_owned()));
             }
         }
-        let Some(id) = self.config.bos_id() else {
+        let vocab_size = self.architecture.decoder.vocab_size;
+        let Some(id) = self.config.bos_id(vocab_size)? else {
             return Ok(None);
         };
-        let file: TokenizerFile = json::read(&self.tokenizer()?, MAX_TOKENIZER)?;
-        let named = file.added_tokens.into_iter().find(|token| token.id == id);
-        Ok(named.map(|token| token.content))
+        let path = self.tokenizer()?;
+        let file: TokenizerFile = json::read(&path, MAX_TOKENIZER)?;
+        file.token(id).map(Some).ok_or_else(|| {
+            let reason = format!("has no token of id {id}, the bos_token_id of config.json");
+            InterchangeError::file(&path, reason)
+        })
     }
 }

@@ -6,7 +6,7 @@
 
 use std::path::Path;
 
-use ::gguf::{GgufFile, Value};
+use ::gguf::GgufFile;
 use burn::tensor::Device;
 use decoder::Decoder;
 use serde_json::{Map, json};
@@ -14,6 +14,7 @@ use serde_json::{Map, json};
 use crate::architecture::Architecture;
 use crate::config::HuggingFaceConfig;
 use crate::error::InterchangeError;
+use crate::gguf_keys;
 use crate::import::import;
 use crate::tensor_source::TensorSource;
 
@@ -88,7 +89,8 @@ impl GgufModel {
     /// # Errors
     /// If it names one that the vocabulary does not have.
     pub fn bos_token(&self) -> Result<Option<String>, InterchangeError> {
-        let Some(id) = self.config.bos_id() else {
+        let vocab_size = self.architecture.decoder.vocab_size;
+        let Some(id) = self.config.bos_id(vocab_size)? else {
             return Ok(None);
         };
         let tokens = self.file.strings("tokenizer.ggml.tokens")?;
@@ -214,16 +216,13 @@ fn config(file: &GgufFile) -> Result<HuggingFaceConfig, InterchangeError> {
         Some(length) => length,
         None => hidden_size / heads.max(1),
     };
-    refuse_what_we_do_not_compute(file, head_dim)?;
+    refuse_other_lengths(file, head_dim)?;
     let rope_theta = match file.value(&full("rope.freq_base")) {
         Some(_) => file.float(&full("rope.freq_base"))?,
         None => 10_000.0,
     };
-    let bos = file
-        .value("tokenizer.ggml.bos_token_id")
-        .and_then(|id| id.as_u64());
     let vocab_size = file.tensor("token_embd.weight")?.shape()[0];
-    Ok(HuggingFaceConfig {
+    let config = HuggingFaceConfig {
         model_type: Some("llama".to_owned()),
         vocab_size: Some(vocab_size),
         hidden_size: Some(hidden_size),
@@ -235,11 +234,13 @@ fn config(file: &GgufFile) -> Result<HuggingFaceConfig, InterchangeError> {
         max_position_embeddings: Some(required("context_length")?),
         rms_norm_eps: Some(file.float(&full("attention.layer_norm_rms_epsilon"))?),
         tie_word_embeddings: Some(!file.has_tensor(HEAD)),
-        bos_token_id: bos.map(Into::into),
+        bos_token_id: bos(file, vocab_size)?.map(Into::into),
         rope_theta: Some(rope_theta),
         rope_scaling: scaling(file, rope_theta, head_dim)?,
         ..HuggingFaceConfig::default()
-    })
+    };
+    gguf_keys::refuse_unknown(file)?;
+    Ok(config)
 }
 
 fn full(key: &str) -> String {
@@ -252,29 +253,39 @@ fn size(file: &GgufFile, key: &str) -> Result<usize, InterchangeError> {
         .map_err(|_| InterchangeError::file(file.path(), format!("llama.{key} is {value}")))
 }
 
-fn refuse_what_we_do_not_compute(file: &GgufFile, head_dim: usize) -> Result<(), InterchangeError> {
-    let wrong = |key: &str, reason: &str| {
-        Err(InterchangeError::file(
-            file.path(),
-            format!("llama.{key} {reason}"),
-        ))
-    };
-    let given = |key: &str| file.value(&full(key)).and_then(|value| value.as_u64());
-    if given("expert_count").is_some_and(|count| count > 0) {
-        return wrong(
-            "expert_count",
-            "is not 0: mixtures of experts are not supported",
-        );
+/// The id of the token that begins every sequence. `None`: the file names none.
+fn bos(file: &GgufFile, vocab_size: usize) -> Result<Option<u64>, InterchangeError> {
+    const KEY: &str = "tokenizer.ggml.bos_token_id";
+    /// What llama.cpp writes for a token that there is not.
+    const NONE: u64 = u32::MAX as u64;
+    if file.value(KEY).is_none() {
+        return Ok(None);
     }
+    match file.integer(KEY)? {
+        NONE => Ok(None),
+        id if id < vocab_size as u64 => Ok(Some(id)),
+        id => {
+            let reason = format!("{KEY} is {id}, beyond the {vocab_size} tokens");
+            Err(InterchangeError::file(file.path(), reason))
+        }
+    }
+}
+
+/// That values, and the coordinates that rotate, are as many as a head's.
+fn refuse_other_lengths(file: &GgufFile, head_dim: usize) -> Result<(), InterchangeError> {
     for (key, what) in [
         ("attention.value_length", "values"),
         ("rope.dimension_count", "rotated coordinates"),
     ] {
-        if let Some(length) = given(key).filter(|length| *length != head_dim as u64) {
+        if file.value(&full(key)).is_none() {
+            continue;
+        }
+        let length = size(file, key)?;
+        if length != head_dim {
             let reason = format!(
-                "is {length}, but heads have {head_dim} coordinates: that many {what} are supported only"
+                "llama.{key} is {length}, but heads have {head_dim} coordinates: that many {what} are supported only"
             );
-            return wrong(key, &reason);
+            return Err(InterchangeError::file(file.path(), reason));
         }
     }
     Ok(())
@@ -287,38 +298,77 @@ fn scaling(
     head_dim: usize,
 ) -> Result<Option<Map<String, serde_json::Value>>, InterchangeError> {
     let object = |value: serde_json::Value| value.as_object().cloned();
-    if file.has_tensor(FREQUENCY_FACTORS) {
-        let factors = file.read_f32(FREQUENCY_FACTORS)?;
-        let Some(factor) = llama3_factor(&factors, theta, head_dim) else {
-            let reason = format!(
-                "{FREQUENCY_FACTORS} is not the table of a Llama 3 model; others are not supported"
-            );
-            return Err(InterchangeError::file(file.path(), reason));
-        };
-        return Ok(object(json!({
-            "rope_type": "llama3",
-            "factor": factor,
-            "low_freq_factor": 1.0,
-            "high_freq_factor": 4.0,
-            "original_max_position_embeddings": LLAMA_3_CONTEXT,
-        })));
+    let linear = linear_factor(file)?;
+    if !file.has_tensor(FREQUENCY_FACTORS) {
+        return Ok(linear
+            .and_then(|(_, factor)| object(json!({ "rope_type": "linear", "factor": factor }))));
     }
-    let kind = match file.value("llama.rope.scaling.type") {
-        Some(Value::String(kind)) => kind,
-        _ => "none",
+    if let Some((key, factor)) = linear {
+        let reason = format!(
+            "{key} is {factor}, and {FREQUENCY_FACTORS} scales frequencies too: both at once are not supported"
+        );
+        return Err(InterchangeError::file(file.path(), reason));
+    }
+    let factors = file.read_f32(FREQUENCY_FACTORS)?;
+    let Some(factor) = llama3_factor(&factors, theta, head_dim) else {
+        let reason = format!(
+            "{FREQUENCY_FACTORS} is not the table of a Llama 3 model; others are not supported"
+        );
+        return Err(InterchangeError::file(file.path(), reason));
     };
+    Ok(object(json!({
+        "rope_type": "llama3",
+        "factor": factor,
+        "low_freq_factor": 1.0,
+        "high_freq_factor": 4.0,
+        "original_max_position_embeddings": LLAMA_3_CONTEXT,
+    })))
+}
+
+/// By how much positions are divided, where they are, and the key that says so: as llama.cpp reads it, today's key or
+/// the one before it, and `linear` where there is no type. A factor of 0 is none.
+fn linear_factor(file: &GgufFile) -> Result<Option<(&'static str, f64)>, InterchangeError> {
+    const TYPE: &str = "llama.rope.scaling.type";
+    const KEYS: [&str; 2] = ["llama.rope.scaling.factor", "llama.rope.scale_linear"];
+    let wrong = |reason: String| Err(InterchangeError::file(file.path(), reason));
+    let kind = match file.value(TYPE) {
+        Some(_) => file.string(TYPE)?,
+        None => "linear",
+    };
+    let mut factors = Vec::new();
+    for key in KEYS {
+        if file.value(key).is_some() {
+            let factor = file.float(key)?;
+            if !factor.is_finite() {
+                return wrong(format!("{key} is {factor}"));
+            }
+            factors.push((key, factor));
+        }
+    }
     match kind {
-        "none" => Ok(None),
-        "linear" => {
-            let factor = file.float("llama.rope.scaling.factor")?;
-            Ok(object(json!({ "rope_type": "linear", "factor": factor })))
-        }
+        "none" => return Ok(None),
+        "linear" => {}
         other => {
-            let reason = format!(
-                "llama.rope.scaling.type `{other}` is not supported in a GGUF file; known: none, linear"
-            );
-            Err(InterchangeError::file(file.path(), reason))
+            return wrong(format!(
+                "{TYPE} `{other}` is not supported in a GGUF file; known: none, linear"
+            ));
         }
+    }
+    if let [(new, factor), (old, other)] = factors[..]
+        && (factor - other).abs() > 0.0
+    {
+        return wrong(format!(
+            "{old} is {other}, which contradicts {new}, {factor}"
+        ));
+    }
+    let changes = |factor: f64| factor.abs() > 0.0 && (factor - 1.0).abs() > 0.0;
+    let found = factors.first().copied();
+    match found {
+        // Whoever wrote the type meant a factor.
+        None if file.value(TYPE).is_some() => {
+            wrong(format!("{TYPE} is `linear`, but {} is missing", KEYS[0]))
+        }
+        found => Ok(found.filter(|(_, factor)| changes(*factor))),
     }
 }
 

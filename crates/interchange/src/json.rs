@@ -13,10 +13,14 @@ pub(crate) const MAX_CONFIG: u64 = 4 << 20;
 /// Largest shard index: that of a model with 100,000 tensors has about 10 MB.
 pub(crate) const MAX_INDEX: u64 = 32 << 20;
 
+/// The mark that some editors put before UTF-8. It is no part of the JSON, and no JSON parser takes it.
+const BYTE_ORDER_MARK: &[u8] = "\u{FEFF}".as_bytes();
+
 /// Reads the JSON file at `path` if it has at most `limit` bytes. (`serde_json` bounds the depth itself.)
 pub(crate) fn read<T: DeserializeOwned>(path: &Path, limit: u64) -> Result<T, InterchangeError> {
     let bytes = read_bytes(path, limit)?;
-    serde_json::from_slice(&bytes)
+    let json = bytes.strip_prefix(BYTE_ORDER_MARK).unwrap_or(&bytes);
+    serde_json::from_slice(json)
         .map_err(|error| InterchangeError::file(path, format!("not the expected JSON: {error}")))
 }
 

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::hash::{DefaultHasher, Hash, Hasher};
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use burn::tensor::Device;
@@ -11,6 +12,7 @@ use crate::architecture::Architecture;
 use crate::error::InterchangeError;
 use crate::folder::HuggingFaceFolder;
 use crate::gguf::GgufModel;
+use crate::whole_file;
 
 /// A model that others trained.
 pub enum PretrainedModel {
@@ -74,11 +76,9 @@ impl PretrainedModel {
         json.hash(&mut hasher);
         let stem = path.file_stem().unwrap_or_default().to_string_lossy();
         let written = cache.join(format!("{stem}-{:016x}.tokenizer.json", hasher.finish()));
-        // Renamed when whole: another process may read it.
-        let partial = written.with_extension(format!("{}.part", std::process::id()));
         fs::create_dir_all(cache).map_err(InterchangeError::io(cache))?;
-        fs::write(&partial, json).map_err(InterchangeError::io(&partial))?;
-        fs::rename(&partial, &written).map_err(InterchangeError::io(&written))?;
+        whole_file::write(&written, |file| file.write_all(json.as_bytes()))
+            .map_err(InterchangeError::io(&written))?;
         Ok(written)
     }
 

@@ -5,6 +5,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use crate::error::InterchangeError;
+use crate::known_keys::shortened;
 
 /// `rope_parameters`, or the older `rope_scaling`.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
@@ -26,10 +27,21 @@ pub struct RopeParameters {
     pub mscale: Option<f64>,
     pub mscale_all_dim: Option<f64>,
     pub truncate: Option<bool>,
+    /// Whether the model was trained with the scaling, which changes nothing.
+    pub finetuned: Option<bool>,
+    /// Of `longrope` only, so not used.
+    pub short_factor: Option<Value>,
+    /// Of `longrope` only, so not used.
+    pub long_factor: Option<Value>,
+    /// What is none of these.
+    #[serde(flatten)]
+    pub other: Map<String, Value>,
 }
 
 /// Rotary types that are known, for messages.
 const KNOWN: &str = "default, proportional, linear, llama3, yarn";
+/// How far a written `attention_factor` may be from that of `YaRN` itself, as a part of it: files have it rounded.
+const ROUNDING: f64 = 1e-6;
 
 impl RopeParameters {
     /// The parameters in `map`, which stands under `key` of the config.
@@ -53,8 +65,13 @@ impl RopeParameters {
         let wrong = |name: &str, reason: &str| {
             Err(InterchangeError::config(format!("{key}.{name}"), reason))
         };
-        let rope_type = self.rope_type.as_ref().or(self.old_type.as_ref());
-        let rope_type = rope_type.map_or("default", String::as_str);
+        if let Some(name) = self.unknown() {
+            return wrong(
+                &shortened(name),
+                "is not known, and may change the rotation",
+            );
+        }
+        let rope_type = self.rope_type(key)?;
         let theta = self.rope_theta.unwrap_or(theta);
         let rotary = |kind: &str| EncodingConfig::new(kind).with("theta", theta);
         let required = |name: &str, value: Option<f64>| {
@@ -90,20 +107,13 @@ impl RopeParameters {
                 )
                 .with("original_max_position_embeddings", original)),
             "yarn" => {
-                for (name, value) in [
-                    ("attention_factor", self.attention_factor),
-                    ("mscale", self.mscale),
-                    ("mscale_all_dim", self.mscale_all_dim),
-                ] {
-                    if value.is_some() {
-                        return wrong(name, "only YaRN's own 0.1 ln(factor) + 1 is supported");
-                    }
-                }
+                let factor = required("factor", self.factor)?;
+                self.require_own_attention(key, factor)?;
                 if self.truncate == Some(false) {
                     return wrong("truncate", "`false` is not supported");
                 }
                 Ok(rotary("rope_yarn")
-                    .with("factor", required("factor", self.factor)?)
+                    .with("factor", factor)
                     .with("beta_fast", self.beta_fast.unwrap_or(32.0))
                     .with("beta_slow", self.beta_slow.unwrap_or(1.0))
                     .with("original_max_position_embeddings", original))
@@ -113,6 +123,51 @@ impl RopeParameters {
                 &format!("`{other}` is not supported; known: {KNOWN}"),
             ),
         }
+    }
+
+    /// A key of no meaning here that is set.
+    fn unknown(&self) -> Option<&str> {
+        let set = |value: &Value| !matches!(value, Value::Null | Value::Bool(false));
+        let mut other = self.other.iter();
+        other
+            .find(|(_, value)| set(value))
+            .map(|(name, _)| name.as_str())
+    }
+
+    /// The type, in today's spelling or in the old one.
+    fn rope_type(&self, key: &str) -> Result<&str, InterchangeError> {
+        match (&self.rope_type, &self.old_type) {
+            (Some(new), Some(old)) if new != old => Err(InterchangeError::config(
+                format!("{key}.type"),
+                format!("`{old}` contradicts {key}.rope_type, which is `{new}`"),
+            )),
+            (Some(rope_type), _) | (None, Some(rope_type)) => Ok(rope_type),
+            (None, None) => Ok("default"),
+        }
+    }
+
+    /// That queries and keys are made longer by the amount of `YaRN` itself, 0.1 ln(factor) + 1, whether it is written out or not.
+    /// Zero stands for a value that is not there, as in transformers.
+    fn require_own_attention(&self, key: &str, factor: f64) -> Result<(), InterchangeError> {
+        let amount = |scale: f64| 0.1 * scale * factor.max(1.0).ln() + 1.0;
+        let given = |value: Option<f64>| value.filter(|value| *value != 0.0);
+        let (name, asked) = match (given(self.mscale), given(self.mscale_all_dim)) {
+            _ if self.attention_factor.is_some() => ("attention_factor", self.attention_factor),
+            (Some(scale), Some(all)) => ("mscale", Some(amount(scale) / amount(all))),
+            // One without the other does nothing in transformers.
+            _ => ("mscale", None),
+        };
+        let own = amount(1.0);
+        if asked.is_none_or(|asked| (asked / own - 1.0).abs() <= ROUNDING) {
+            return Ok(());
+        }
+        let asked = asked.unwrap_or(own);
+        Err(InterchangeError::config(
+            format!("{key}.{name}"),
+            format!(
+                "lengthens queries and keys by {asked}; only YaRN's own 0.1 ln(factor) + 1, here {own}, is supported"
+            ),
+        ))
     }
 }
 

@@ -6,7 +6,8 @@ use std::time::Instant;
 
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use decoder::{Decoder, Execution, Precision};
-use interchange::{GgufModel, InterchangeError, TensorSource, import};
+use gguf::GgufFile;
+use interchange::{GgufModel, InterchangeError, PretrainedModel, TensorSource, import};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use sha2::{Digest, Sha256};
@@ -176,6 +177,317 @@ fn files_that_are_no_llama_are_refused() {
         refusal("token_embd.weight", "token_embx.weight")
             .contains("`token_embd.weight` is missing")
     );
+}
+
+/// `tiny.gguf` with more metadata: keys, types by number, values as bytes.
+fn with_entries(entries: &[(&str, u32, Vec<u8>)]) -> Vec<u8> {
+    with_entries_and_room(entries, 0)
+}
+
+/// [`with_entries`], aligned as if the header were longer by `room` bytes.
+fn with_entries_and_room(entries: &[(&str, u32, Vec<u8>)], room: usize) -> Vec<u8> {
+    let entry = |key: &str, kind: u32, value: &[u8]| {
+        [&text_bytes(key)[..], &kind.to_le_bytes(), value].concat()
+    };
+    let mut added: Vec<u8> = entries
+        .iter()
+        .flat_map(|(key, kind, value)| entry(key, *kind, value))
+        .collect();
+    // The numbers behind the header stay where the alignment wants them.
+    let filled = |length: usize| entry("general.filler", TEXT, &text_bytes(&"x".repeat(length)));
+    let missing = 32 - (added.len() + filled(0).len() + room) % 32;
+    added.extend(filled(missing));
+    let mut bytes = std::fs::read(folder().join("tiny.gguf")).expect("the fixture");
+    let count: [u8; 8] = bytes[16..24].try_into().expect("eight bytes");
+    let count = u64::from_le_bytes(count) + entries.len() as u64 + 1;
+    bytes[16..24].copy_from_slice(&count.to_le_bytes());
+    bytes.splice(24..24, added);
+    bytes
+}
+
+/// [`with_entries`], and a table of what frequencies are divided by.
+fn with_table(entries: &[(&str, u32, Vec<u8>)], factors: &[f32]) -> Vec<u8> {
+    let described = |offset: u64| {
+        let name = text_bytes("rope_freqs.weight");
+        let count = (factors.len() as u64).to_le_bytes();
+        let (dimensions, f32_kind) = (1u32.to_le_bytes(), 0u32.to_le_bytes());
+        [
+            &name[..],
+            &dimensions,
+            &count,
+            &f32_kind,
+            &offset.to_le_bytes(),
+        ]
+        .concat()
+    };
+    let mut bytes = with_entries_and_room(entries, described(0).len());
+    let fixture = std::fs::read(folder().join("tiny.gguf")).expect("the fixture");
+    let fixture = GgufFile::from_bytes(fixture, Path::new("tiny.gguf")).expect("sound");
+    let ranges = fixture
+        .tensors()
+        .map(|tensor| tensor.bytes().as_ptr_range());
+    let ranges: Vec<_> = ranges
+        .map(|range| (range.start as usize, range.end as usize))
+        .collect();
+    let begin = ranges
+        .iter()
+        .map(|(start, _)| *start)
+        .min()
+        .expect("tensors");
+    let end = ranges.iter().map(|(_, end)| *end).max().expect("tensors");
+    let length = (end - begin).next_multiple_of(32);
+    // Descriptions begin with that of the first tensor; its name has eight bytes of length before it.
+    let first = b"token_embd.weight";
+    let at = bytes
+        .windows(first.len())
+        .position(|window| window == first);
+    let at = at.expect("in the fixture") - 8;
+    bytes.splice(at..at, described(length as u64));
+    let count: [u8; 8] = bytes[8..16].try_into().expect("eight bytes");
+    bytes[8..16].copy_from_slice(&(u64::from_le_bytes(count) + 1).to_le_bytes());
+    bytes.resize(bytes.len().next_multiple_of(32), 0);
+    bytes.extend(factors.iter().flat_map(|factor| factor.to_le_bytes()));
+    bytes
+}
+
+fn opened(bytes: &[u8]) -> Result<GgufModel, InterchangeError> {
+    let temporary = tempfile::tempdir().expect("a folder");
+    let path = temporary.path().join("changed.gguf");
+    std::fs::write(&path, bytes).expect("written");
+    GgufModel::open(&path)
+}
+
+#[track_caller]
+fn refused(entries: &[(&str, u32, Vec<u8>)], words: &str) {
+    let error = opened(&with_entries(entries))
+        .err()
+        .expect(words)
+        .to_string();
+    assert!(error.contains(words), "no `{words}` in: {error}");
+}
+
+fn f32_bytes(value: f32) -> Vec<u8> {
+    value.to_le_bytes().to_vec()
+}
+
+fn text_bytes(text: &str) -> Vec<u8> {
+    [&(text.len() as u64).to_le_bytes()[..], text.as_bytes()].concat()
+}
+
+const U32: u32 = 4;
+const F32: u32 = 6;
+const BOOL: u32 = 7;
+const TEXT: u32 = 8;
+const TYPE: &str = "llama.rope.scaling.type";
+const FACTOR: &str = "llama.rope.scaling.factor";
+const OLD_FACTOR: &str = "llama.rope.scale_linear";
+
+#[test]
+fn linear_scaling_is_read_under_each_key_that_says_it() {
+    let linear = || (TYPE, TEXT, text_bytes("linear"));
+    let new = |factor| (FACTOR, F32, f32_bytes(factor));
+    let old = |factor| (OLD_FACTOR, F32, f32_bytes(factor));
+    for (entries, expected) in [
+        (vec![linear(), new(4.0)], Some(4.0)),
+        (vec![new(4.0)], Some(4.0)),
+        (vec![old(4.0)], Some(4.0)),
+        (vec![linear(), old(4.0)], Some(4.0)),
+        (vec![new(4.0), old(4.0)], Some(4.0)),
+        (vec![new(0.0)], None),
+        (vec![old(1.0)], None),
+        (vec![(TYPE, TEXT, text_bytes("none")), new(4.0)], None),
+    ] {
+        let model = opened(&with_entries(&entries)).expect("sound");
+        let encoding = &model.architecture().decoder.layers["full_attention"].encoding;
+        let factor = encoding.parameters.get("factor").copied();
+        assert_eq!(factor, expected, "{entries:?}");
+        assert_eq!(encoding.kind == "rope_linear", expected.is_some());
+    }
+}
+
+#[test]
+fn scalings_that_contradict_or_are_not_known_are_refused() {
+    let new = (FACTOR, F32, f32_bytes(4.0));
+    let old = (OLD_FACTOR, F32, f32_bytes(2.0));
+    refused(
+        &[new.clone(), old],
+        "llama.rope.scale_linear is 2, which contradicts llama.rope.scaling.factor, 4",
+    );
+    refused(
+        &[(OLD_FACTOR, F32, f32_bytes(f32::NAN))],
+        "llama.rope.scale_linear is NaN",
+    );
+    let yarn = (TYPE, TEXT, text_bytes("yarn"));
+    refused(&[yarn, new.clone()], "`yarn` is not supported");
+    refused(
+        &[(TYPE, TEXT, text_bytes("linear"))],
+        "llama.rope.scaling.factor is missing",
+    );
+    let number = (TYPE, U32, 1u32.to_le_bytes().to_vec());
+    refused(&[number, new], "`llama.rope.scaling.type` is u32");
+}
+
+#[test]
+fn a_factor_beside_the_table_of_llama_3_is_refused() {
+    // Of the fixture's base and heads; the two longest wavelengths are beyond a quarter of 8192.
+    let factor = |pair: u8| {
+        let wavelength = std::f32::consts::TAU * 500f32.powf(f32::from(pair) / 32.0);
+        let smooth = ((8192.0 / wavelength - 1.0) / 3.0).min(1.0);
+        1.0 / ((1.0 - smooth) / 8.0 + smooth)
+    };
+    let table: Vec<f32> = (0..32).map(factor).collect();
+    let model = opened(&with_table(&[], &table)).expect("sound");
+    let encoding = &model.architecture().decoder.layers["full_attention"].encoding;
+    assert_eq!(encoding.kind, "rope_llama3");
+    for key in [FACTOR, OLD_FACTOR] {
+        let bytes = with_table(&[(key, F32, f32_bytes(4.0))], &table);
+        let error = opened(&bytes).err().expect("refused").to_string();
+        assert!(
+            error.contains(&format!(
+                "{key} is 4, and rope_freqs.weight scales frequencies too"
+            )),
+            "{error}"
+        );
+    }
+}
+
+#[test]
+fn keys_that_change_numbers_are_refused_by_name_unless_neutral() {
+    for name in [
+        "rope.freq_base_swa",
+        "rope.dimension_sections",
+        "attention.key_length_swa",
+        "ssm.state_size",
+        "something_new",
+    ] {
+        let key = format!("llama.{name}");
+        let words = format!("{key} is not known, and may change the numbers");
+        refused(&[(&key, U32, vec![0; 4])], &words);
+    }
+    for (name, kind, neutral, changed) in [
+        ("attention.causal", BOOL, vec![1], vec![0]),
+        ("use_parallel_residual", BOOL, vec![0], vec![1]),
+        ("expert_count", U32, vec![0; 4], vec![8, 0, 0, 0]),
+        (
+            "attention.sliding_window",
+            U32,
+            vec![0; 4],
+            vec![0, 16, 0, 0],
+        ),
+        (
+            "attn_logit_softcapping",
+            F32,
+            f32_bytes(0.0),
+            f32_bytes(50.0),
+        ),
+        (
+            "final_logit_softcapping",
+            F32,
+            f32_bytes(0.0),
+            f32_bytes(30.0),
+        ),
+        ("attention.scale", F32, f32_bytes(0.0), f32_bytes(0.1)),
+        ("attention.clamp_kqv", F32, f32_bytes(0.0), f32_bytes(8.0)),
+        (
+            "attention.max_alibi_bias",
+            F32,
+            f32_bytes(0.0),
+            f32_bytes(8.0),
+        ),
+        ("logit_scale", F32, f32_bytes(1.0), f32_bytes(0.5)),
+        ("residual_scale", F32, f32_bytes(1.0), f32_bytes(0.5)),
+        ("embedding_scale", F32, f32_bytes(1.0), f32_bytes(12.0)),
+        (
+            "rope.scaling.attn_factor",
+            F32,
+            f32_bytes(1.0),
+            f32_bytes(1.2),
+        ),
+        (
+            "tensor_data_layout",
+            TEXT,
+            text_bytes("Meta AI original pth"),
+            text_bytes("reference"),
+        ),
+        (
+            "rope.scaling.finetuned",
+            BOOL,
+            vec![1],
+            Vec::new(), // changes nothing
+        ),
+    ] {
+        let key = format!("llama.{name}");
+        opened(&with_entries(&[(&key, kind, neutral)])).expect(name);
+        if !changed.is_empty() {
+            let words = format!("{key} has a value that changes the numbers");
+            refused(&[(&key, kind, changed)], &words);
+        }
+    }
+}
+
+#[test]
+fn keys_of_other_parts_are_taken() {
+    opened(&with_entries(&[
+        ("general.name", TEXT, text_bytes("tiny")),
+        ("split.count", U32, vec![0; 4]),
+        ("other.rope.scale_linear", F32, f32_bytes(4.0)),
+    ]))
+    .expect("sound");
+}
+
+/// The fixture with the bytes `from` as `to`, of the same length.
+fn replaced(from: &[u8], to: &[u8]) -> Vec<u8> {
+    let mut bytes = std::fs::read(folder().join("tiny.gguf")).expect("the fixture");
+    let at = bytes.windows(from.len()).position(|window| window == from);
+    let at = at.expect("in the fixture");
+    bytes[at..at + to.len()].copy_from_slice(to);
+    bytes
+}
+
+#[test]
+fn a_beginning_outside_the_vocabulary_is_refused() {
+    let entry = |id: u32| {
+        let key = b"tokenizer.ggml.bos_token_id";
+        [&key[..], &U32.to_le_bytes(), &id.to_le_bytes()].concat()
+    };
+    let error = opened(&replaced(&entry(99), &entry(100))).err();
+    let error = error.expect("refused").to_string();
+    assert!(
+        error.contains("tokenizer.ggml.bos_token_id is 100, beyond the 100 tokens"),
+        "{error}"
+    );
+    let none = opened(&replaced(&entry(99), &entry(u32::MAX))).expect("sound");
+    assert_eq!(none.bos_token().expect("none"), None);
+}
+
+#[test]
+fn a_tokenizer_beside_a_file_stands_in_for_one_that_cannot_be_rebuilt() {
+    let temporary = tempfile::tempdir().expect("a folder");
+    let path = temporary.path().join("model.gguf");
+    let without = replaced(b"tokenizer.ggml.pre", b"tokenizer.gone.pre");
+    std::fs::write(&path, without).expect("written");
+    let model = PretrainedModel::open(&path).expect("sound");
+    let error = model.tokenizer(temporary.path()).expect_err("refused");
+    assert!(
+        error
+            .to_string()
+            .contains("`tokenizer.ggml.pre` is missing"),
+        "{error}"
+    );
+    let beside = temporary.path().join("tokenizer.json");
+    std::fs::write(&beside, "{}").expect("written");
+    assert_eq!(model.tokenizer(temporary.path()).expect("beside"), beside);
+}
+
+#[test]
+fn a_tokenizer_in_the_cache_has_the_mode_that_the_umask_leaves() {
+    let cache = tempfile::tempdir().expect("a folder");
+    let model = PretrainedModel::open(&folder().join("tiny.gguf")).expect("sound");
+    let written = model.tokenizer(cache.path()).expect("written");
+    let plain = cache.path().join("plain");
+    std::fs::write(&plain, "").expect("written");
+    let mode = |path: &Path| std::fs::metadata(path).expect("there").permissions();
+    assert_eq!(mode(&written), mode(&plain));
 }
 
 #[derive(Deserialize)]

@@ -344,6 +344,33 @@ fn configs_that_ask_for_too_much() {
 }
 
 #[test]
+fn a_byte_order_mark_is_no_part_of_a_file() {
+    let folder = sharded(&index());
+    let path = |name: &str| folder.path().join(name);
+    let tokenizer = json!({ "added_tokens": [{ "id": 1, "content": "<s>" }] });
+    fs::write(path("tokenizer.json"), tokenizer.to_string()).expect("write");
+    fs::write(path("tokenizer_config.json"), "{}").expect("write");
+    let config = CONFIG.replacen('{', "{ \"bos_token_id\": 1,", 1);
+    fs::write(path("config.json"), config).expect("write");
+    for name in [
+        "config.json",
+        "model.safetensors.index.json",
+        "tokenizer.json",
+        "tokenizer_config.json",
+    ] {
+        let text = fs::read_to_string(path(name)).expect(name);
+        fs::write(path(name), format!("\u{FEFF}{text}")).expect(name);
+        load(folder.path()).expect(name);
+        let bos = HuggingFaceFolder::open(folder.path())
+            .expect(name)
+            .bos_token();
+        assert_eq!(bos.expect(name).as_deref(), Some("<s>"));
+    }
+    fs::write(path("config.json"), format!("\u{FEFF}\u{FEFF}{CONFIG}")).expect("write");
+    assert_refused(&folder, &["config.json: not the expected JSON"]);
+}
+
+#[test]
 fn folders_in_place_of_files() {
     let folder = tempfile::tempdir().expect("temporary folder");
     fs::create_dir(folder.path().join("config.json")).expect("folder");

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
+use std::process::Command;
 
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use decoder::{
@@ -287,4 +288,185 @@ fn an_export_overwrites_nothing() {
         error.ends_with("holds files already; name a new folder"),
         "{error}"
     );
+}
+
+fn json_of(config: &DecoderConfig, what: &str) -> Value {
+    let folder = tempfile::tempdir().expect("temporary folder");
+    write(config, folder.path()).expect(what);
+    let json = fs::read(folder.path().join("config.json")).expect("config.json");
+    serde_json::from_slice(&json).expect("JSON")
+}
+
+fn with_encoding(
+    mut config: DecoderConfig,
+    layers: &str,
+    encoding: EncodingConfig,
+) -> DecoderConfig {
+    config.layers.get_mut(layers).expect("kind").encoding = encoding;
+    config
+}
+
+#[test]
+fn old_rope_keys_say_what_todays_say() {
+    for family in [gemma as fn() -> DecoderConfig, llama] {
+        let json = |kind: &str| {
+            let encoding = EncodingConfig::new(kind).with("theta", 500_000.0);
+            json_of(&with_encoding(family(), "global", encoding), kind)
+        };
+        for kind in [
+            "rope",
+            "rope_linear",
+            "rope_llama3",
+            "rope_yarn",
+            "rope_partial",
+        ] {
+            let json = json(kind);
+            assert_eq!(json["rope_theta"], 500_000.0, "{kind}");
+            let mut today = json["rope_parameters"].clone();
+            let parameters = today.as_object_mut().expect("an object");
+            parameters.remove("rope_theta");
+            if kind == "rope" {
+                assert_eq!(json["rope_scaling"], Value::Null);
+            } else {
+                assert_eq!(json["rope_scaling"], today, "{kind}");
+            }
+        }
+    }
+    let gemma3 = json_of(&gemma3(), "gemma3");
+    assert_eq!(gemma3["rope_theta"], 1e6);
+    assert_eq!(gemma3["rope_local_base_freq"], 100.0);
+    assert_eq!(
+        gemma3["rope_scaling"],
+        json!({ "rope_type": "linear", "factor": 8.0 })
+    );
+    assert_eq!(gemma3["sliding_window_pattern"], 2);
+    let gemma2 = json_of(&gemma2(), "gemma2");
+    assert_eq!(
+        (&gemma2["rope_theta"], &gemma2["rope_scaling"]),
+        (&json!(100.0), &Value::Null)
+    );
+}
+
+#[test]
+fn what_old_readers_cannot_compute_stops_them() {
+    for kind in ["prope", "nope"] {
+        let encoding = EncodingConfig::new(kind);
+        for config in [
+            with_encoding(gemma(), "global", encoding.clone()),
+            with_encoding(llama(), "global", encoding.clone()),
+            with_encoding(gemma3(), "global", encoding.clone()),
+        ] {
+            let json = json_of(&config, kind);
+            // No base for those that know no scaling, no known type for those that do.
+            assert_eq!(json["rope_theta"], Value::Null);
+            assert_eq!(json["rope_scaling"]["rope_type"], "proportional");
+            assert!(json["rope_scaling"]["rope_theta"].is_number(), "{json}");
+        }
+        let local = json_of(&with_encoding(gemma3(), "local", encoding), kind);
+        assert_eq!(local.get("rope_local_base_freq"), Some(&Value::Null));
+    }
+    let scaled = EncodingConfig::new("rope_linear");
+    let local = json_of(&with_encoding(gemma3(), "local", scaled), "linear");
+    assert_eq!(local.get("rope_local_base_freq"), Some(&Value::Null));
+    let gemma4 = json_of(&gemma4(), "gemma4");
+    assert_eq!(gemma4["model_type"], "gemma4_text");
+    for key in ["rope_theta", "rope_scaling", "rope_local_base_freq"] {
+        assert_eq!(gemma4.get(key), None);
+    }
+}
+
+#[test]
+fn activations_have_both_names_where_readers_differ() {
+    let mut config = gemma();
+    config.hidden_activation = Activation::Silu;
+    let json = json_of(&config, "SwiGLU");
+    assert_eq!(
+        (&json["hidden_act"], &json["hidden_activation"]),
+        (&json!("silu"), &json!("silu"))
+    );
+}
+
+#[test]
+fn exported_files_have_the_mode_that_the_umask_leaves() {
+    let folder = tempfile::tempdir().expect("temporary folder");
+    let out = folder.path().join("out");
+    write(&gemma(), &out).expect("expressible");
+    let mode = |path: &Path| fs::metadata(path).expect("there").permissions();
+    let plain = folder.path().join("plain");
+    fs::write(&plain, "").expect("write");
+    let mut names = Vec::new();
+    for entry in fs::read_dir(&out).expect("folder") {
+        let path = entry.expect("entry").path();
+        assert_eq!(mode(&path), mode(&plain), "{}", path.display());
+        names.push(path.file_name().expect("a name").to_owned());
+    }
+    names.sort();
+    assert_eq!(
+        names,
+        [
+            "config.json",
+            "model.safetensors",
+            "tokenizer.json",
+            "tokenizer_config.json"
+        ]
+    );
+}
+
+/// The umask belongs to a whole process, so that another one is for another process.
+#[test]
+fn exported_files_have_the_mode_that_another_umask_leaves() {
+    let test = "exported_files_have_the_mode_that_the_umask_leaves";
+    let script = format!("umask 027 && exec \"$0\" --exact {test}");
+    let program = std::env::current_exe().expect("this program");
+    let output = Command::new("sh")
+        .arg("-c")
+        .arg(script)
+        .arg(program)
+        .output();
+    let output = output.expect("a shell");
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(
+        output.status.success() && said.contains("1 passed"),
+        "{said}"
+    );
+}
+
+#[test]
+fn what_training_switches_off_is_not_exported() {
+    let text = "{ \"truncation\": {\"max_length\": 16}, \"padding\":{\"pad_id\":0},\n \"added_tokens\": [{\"id\":2,\"content\":\"<bos>\"}], \
+                \"post_processor\": {\"type\":\"TemplateProcessing\"}, \"model\": {\"dropout\": 0.5, \"vocab\": {\"b\":1, \"a\":0}}}";
+    let expected = text
+        .replace("{\"max_length\": 16}", "null")
+        .replace("{\"pad_id\":0}", "null")
+        .replace("0.5", "null");
+    let config = gemma();
+    let decoder = Decoder::new(config.clone(), 5, &Device::flex()).expect("valid");
+    for given in [text, &expected] {
+        let folder = tempfile::tempdir().expect("temporary folder");
+        let request = Export {
+            config: &config,
+            parameters: named_tensors(&decoder),
+            max_position_embeddings: 64,
+            tokenizer_json: given,
+            bos: BOS,
+        };
+        export(request, folder.path()).expect("expressible");
+        let read = |name: &str| fs::read_to_string(folder.path().join(name)).expect(name);
+        assert_eq!(read("tokenizer.json"), expected);
+        let about = read("tokenizer_config.json");
+        for word in ["truncation", "padding", "dropout"] {
+            assert!(!about.contains(word), "{about}");
+        }
+    }
+}
+
+#[test]
+fn an_exported_safetensors_file_is_as_the_formats_crate_writes_it() {
+    let folder = tempfile::tempdir().expect("temporary folder");
+    write(&llama(), folder.path()).expect("expressible");
+    let bytes = fs::read(folder.path().join("model.safetensors")).expect("weights");
+    let read = safetensors::SafeTensors::deserialize(&bytes).expect("sound");
+    let metadata = BTreeMap::from([("format".to_owned(), "pt".to_owned())]);
+    let again = safetensors::serialize(read.tensors(), Some(metadata.into_iter().collect()));
+    assert!(again.expect("serializes") == bytes);
 }

@@ -125,7 +125,7 @@ pub fn evaluate(request: &Request) -> Result<(), TrainerError> {
         }
     };
     let settings = settings(&request.overrides)?;
-    let model = PretrainedModel::open(folder)?;
+    let model = open_pretrained(folder)?;
     let protocol = protocol(
         request,
         &settings,
@@ -334,6 +334,24 @@ fn check_vocabulary(text: &EvaluationText, vocab_size: usize) -> Result<(), Trai
     }
 }
 
+/// The model in `folder`, a Hugging Face folder or a GGUF file. Names the keys of its configuration of which nothing is
+/// known: they may or may not change what it computes.
+///
+/// # Errors
+/// If it cannot be read, or computes what a decoder of ours does not.
+pub fn open_pretrained(folder: &Path) -> Result<PretrainedModel, TrainerError> {
+    let model = PretrainedModel::open(folder)?;
+    let keys = &model.architecture().unknown_keys;
+    if !keys.is_empty() {
+        let keys: Vec<String> = keys.iter().map(|key| format!("`{key}`")).collect();
+        screen::note(format_args!(
+            "model: config.json has keys that are not known and not read: {}",
+            keys.join(", ")
+        ));
+    }
+    Ok(model)
+}
+
 fn load(model: &PretrainedModel, folder: &Path, device: &Device) -> Result<Decoder, TrainerError> {
     let began = Instant::now();
     let decoder = model.load(device)?;
@@ -352,7 +370,7 @@ fn load(model: &PretrainedModel, folder: &Path, device: &Device) -> Result<Decod
 /// The decoder of `model` on `device`.
 fn open(model: &ModelPath, device: &Device) -> Result<Decoder, TrainerError> {
     match model {
-        ModelPath::HuggingFace(folder) => Ok(PretrainedModel::open(folder)?.load(device)?),
+        ModelPath::HuggingFace(folder) => Ok(open_pretrained(folder)?.load(device)?),
         ModelPath::Run(path) => {
             let directory = RunDirectory::open(path)?;
             let experiment = directory.experiment()?;

@@ -143,3 +143,82 @@ fn a_beginning_beyond_the_vocabulary_is_refused() {
         "{message}"
     );
 }
+
+#[test]
+fn a_file_that_does_not_say_how_text_is_cut_is_refused() {
+    let writer = Writer::new()
+        .text("tokenizer.ggml.model", "gpt2")
+        .texts("tokenizer.ggml.tokens", &["a"])
+        .texts("tokenizer.ggml.merges", &[]);
+    let message = open(&writer).tokenizer_json().unwrap_err().to_string();
+    assert!(
+        message.contains("`tokenizer.ggml.pre` is missing")
+            && message.contains("tokenizer.json beside the file"),
+        "{message}"
+    );
+    tokenizer(&writer.text("tokenizer.ggml.pre", "default"));
+}
+
+#[test]
+fn keys_that_change_tokens_are_refused_by_name_unless_off() {
+    let flag = |key: &str, on: u8| file("smollm").entry(key, 7, &[on]);
+    for name in [
+        "add_sep_token",
+        "add_space_prefix",
+        "normalizer.lowercase",
+        "normalizer.strip_accents",
+        "remove_extra_whitespaces",
+        "treat_whitespace_as_suffix",
+    ] {
+        let key = format!("tokenizer.ggml.{name}");
+        let message = open(&flag(&key, 1))
+            .tokenizer_json()
+            .unwrap_err()
+            .to_string();
+        assert!(message.contains(&format!("`{key}`")), "{message}");
+        tokenizer(&flag(&key, 0));
+    }
+    let unknown = open(&flag("tokenizer.ggml.reverse_text", 0)).tokenizer_json();
+    assert!(
+        unknown
+            .unwrap_err()
+            .to_string()
+            .contains("`tokenizer.ggml.reverse_text`")
+    );
+    let charsmap = |values: &[i32]| {
+        let writer = file("smollm").integers("tokenizer.ggml.precompiled_charsmap", values);
+        open(&writer).tokenizer_json()
+    };
+    let message = charsmap(&[1, 2]).unwrap_err().to_string();
+    assert!(message.contains("precompiled_charsmap"), "{message}");
+    charsmap(&[]).unwrap();
+}
+
+#[test]
+fn keys_that_change_no_token_are_taken() {
+    let writer = file("smollm")
+        .u32("tokenizer.ggml.eos_token_id", 15)
+        .u32("tokenizer.ggml.padding_token_id", u32::MAX)
+        .u32("tokenizer.ggml.seperator_token_id", 99)
+        .integers("tokenizer.ggml.scores", &[0])
+        .text("tokenizer.chat_template", "{{ messages }}");
+    assert_eq!(pieces(&tokenizer(&writer), "ab"), ["ab"]);
+}
+
+#[test]
+fn the_end_is_added_where_the_file_says() {
+    let ends = |writer: Writer| writer.u32("tokenizer.ggml.eos_token_id", 16);
+    let flag = |key: &str| ends(file("smollm")).entry(key, 7, &[1]);
+    let eos = flag("tokenizer.ggml.add_eos_token");
+    assert_eq!(pieces(&tokenizer(&eos), "ab"), ["ab", "<user>"]);
+    let both = eos.entry("tokenizer.ggml.add_bos_token", 7, &[1]);
+    assert_eq!(pieces(&tokenizer(&both), "ab"), ["<s>", "ab", "<user>"]);
+    let beyond = file("smollm")
+        .entry("tokenizer.ggml.add_eos_token", 7, &[1])
+        .u32("tokenizer.ggml.eos_token_id", 17);
+    let message = open(&beyond).tokenizer_json().unwrap_err().to_string();
+    assert!(
+        message.contains("eos_token_id is 17, beyond the 17 tokens"),
+        "{message}"
+    );
+}

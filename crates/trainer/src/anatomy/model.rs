@@ -5,11 +5,10 @@ use std::path::Path;
 use corpus::{DataConfig, Tokenizer};
 use decoder::Decoder;
 use experiment::DeviceRequest;
-use interchange::PretrainedModel;
 
 use crate::device::{self, Selected};
 use crate::error::TrainerError;
-use crate::imported::ModelPath;
+use crate::imported::{self, ModelPath};
 use crate::run::latest_checkpoint;
 use crate::run_directory::RunDirectory;
 use crate::training::check_spectra;
@@ -47,7 +46,7 @@ impl Model {
     }
 
     fn pretrained(path: &Path, device: &DeviceRequest) -> Result<Self, TrainerError> {
-        let model = PretrainedModel::open(path)?;
+        let model = imported::open_pretrained(path)?;
         let selected = device::select(device)?;
         let tokenizer = model.tokenizer(&DataConfig::default().cache)?;
         let tokenizer = tokenizer.to_string_lossy();

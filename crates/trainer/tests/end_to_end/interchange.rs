@@ -68,6 +68,23 @@ fn logits_of_a_run_and_of_its_export_are_the_same_bytes() {
 }
 
 #[test]
+fn keys_of_a_model_that_are_not_known_are_named() {
+    let workspace = Workspace::new();
+    workspace.train();
+    workspace.trainer(&["export", "runs/run", "out"]).exits(0);
+    std::fs::write(workspace.path("ids.txt"), "256 1 2 3\n").expect("write");
+    let logits = || workspace.trainer(&["logits", "hf:out", "--tokens", "ids.txt", "--out", "x"]);
+    assert!(!logits().exits(0).stderr.contains("not known"));
+    let path = workspace.path("out/config.json");
+    let text = std::fs::read_to_string(&path).expect("config.json");
+    let text = text.replacen('{', "{ \"frobnication\": 2,", 1);
+    std::fs::write(&path, text).expect("write");
+    logits()
+        .exits(0)
+        .complains("keys that are not known and not read: `frobnication`");
+}
+
+#[test]
 fn what_does_not_fit_is_said() {
     let workspace = Workspace::new();
     workspace.train();

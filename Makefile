@@ -79,7 +79,7 @@ rehearse-gpu: ## Every step of scripts/gpu_report.sh on the CPU, small (with PyT
 
 # A profile of its own: other options rebuild everything.
 .PHONY: gpu-bundle
-gpu-bundle: ## One archive of at most 27 MiB with all that a machine with a GPU needs: trainer for CUDA, scripts, data
+gpu-bundle: ## One archive of at most 24 MiB with all that a machine with a GPU needs: trainer for CUDA, scripts, data
 	scripts/gpu_bundle.sh $(TARGET_DIR)/gpu-bundle/prope-gpu.tar.xz
 
 .PHONY: rehearse-bundle

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Makes what travels to a machine with a GPU and nothing else: one archive with the trainer for CUDA, the scripts and
 # benchmarks of scripts/gpu_report.sh, and the data they train on. Such a machine has no compiler, no git and no network,
-# and takes little: 64 MiB with this repository itself, which leaves 27 MiB.
+# and takes little: 64 MiB with this repository itself, which leaves 24 MiB and room for the repository to grow.
 #
 #     make gpu-bundle                   or  scripts/gpu_bundle.sh target/gpu-bundle/prope-gpu.tar.xz
 #     tar -xf prope-gpu.tar.xz && prope-gpu/scripts/gpu_report.sh FOLDER      there
@@ -13,7 +13,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-readonly LIMIT=$((27 * 1024 * 1024))
+readonly LIMIT=$((24 * 1024 * 1024))
 
 fail() {
     printf 'gpu_bundle: %s\n' "$@" >&2
@@ -34,10 +34,9 @@ find_libclang() {
     export BINDGEN_EXTRA_CLANG_ARGS="-I$(cc -print-file-name=include)"
 }
 
-# LLVM without what a trainer for CUDA never reaches: other processors, and tables for unwinding through code that does
-# not throw. Prints the data folder in which the build finds it.
+# LLVM without what a trainer for CUDA never runs. Prints the data folder in which the build finds it.
 slim_llvm() {
-    local full slim library target part
+    local full slim
     full=$(scripts/llvm.sh | sed -n 's/.* is in place: \([^ ]*\).*/\1/p')
     [[ -n $full ]] || fail "scripts/llvm.sh does not say where LLVM is"
     slim=$folder/data/tracel/$(basename "$full")
@@ -47,20 +46,7 @@ slim_llvm() {
         # Copied whole: llvm-config says where it lies itself, and a link would lead elsewhere.
         cp -r "$full/." "$slim"
         rm "$slim/.tracel-llvm-installed"
-        for library in "$slim"/lib/libLLVM*.a; do
-            objcopy --remove-section=.eh_frame --remove-section=.rela.eh_frame "$library"
-        done
-        for target in $("$slim/bin/llvm-config" --targets-built); do
-            [[ $target != NVPTX ]] || continue
-            for library in "$slim/lib/libLLVM$target"*.a; do
-                rm "$library" && ar rc "$library"
-            done
-            # What sets every target up finds nothing to do for this one.
-            for part in TargetInfo Target TargetMC AsmPrinter AsmParser Disassembler; do
-                echo "void LLVMInitialize$target$part(void) {}"
-            done | cc -x c -c -ffunction-sections - -o "$slim/none.o"
-            ar rc "$slim/lib/libLLVM${target}Info.a" "$slim/none.o"
-        done
+        scripts/slim_llvm.py "$slim/lib" >&2
         touch "$slim/.tracel-llvm-installed"
     fi
     echo "$folder/data"

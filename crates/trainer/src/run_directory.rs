@@ -16,7 +16,7 @@
 use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use evaluation::{Evaluation, TaskEvaluation};
 use experiment::Experiment;
@@ -26,6 +26,10 @@ use crate::checkpoint::Checkpoints;
 use crate::error::TrainerError;
 use crate::throughput::Throughput;
 use crate::{provenance, whole_file};
+
+/// How long a locked directory is waited for. Its lock is held for a moment by a sweep that looks whether a run is at
+/// work, and by a program that a run was about to start when it was killed.
+const LOCK_PATIENCE: Duration = Duration::from_millis(500);
 
 /// How far a run got.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -162,8 +166,13 @@ impl RunDirectory {
     fn lock(path: PathBuf) -> Result<Self, TrainerError> {
         let lock_path = path.join(".lock");
         let lock = File::create(&lock_path).map_err(TrainerError::io(&lock_path))?;
-        lock.try_lock()
-            .map_err(|_| TrainerError::InUse(path.clone()))?;
+        let began = Instant::now();
+        while lock.try_lock().is_err() {
+            if began.elapsed() > LOCK_PATIENCE {
+                return Err(TrainerError::InUse(path));
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        }
         Ok(Self { path, _lock: lock })
     }
 

@@ -174,3 +174,17 @@ fn the_loss_falls() {
         "{trained_length}"
     );
 }
+
+/// A sweep that looks whether a run is at work holds its lock for a moment, as does a program that a killed run was about
+/// to start.
+#[test]
+fn a_lock_that_is_held_for_a_moment_is_waited_for() {
+    let workspace = Workspace::new();
+    let run = workspace.train();
+    let lock = std::fs::File::open(run.path().join(".lock")).expect("lock");
+    lock.lock_shared().expect("free");
+    let evaluating = workspace.background(&["eval", "runs/run"]);
+    std::thread::sleep(std::time::Duration::from_millis(250));
+    drop(lock);
+    evaluating.finish().exits(0);
+}

@@ -293,7 +293,7 @@ fn lossy_note(tokenizer: &Tokenizer, files: &[&TokenFile]) -> Option<String> {
     let count = 1 + lossy.count();
     Some(format!(
         "the tokenizer `{}` loses text: of {all} documents {count} do not come back from their tokens as they \
-         were, `{first}` the first; bits per byte are not given for them",
+         were, `{first}` the first; a split with one of them has no bits per byte",
         tokenizer.name(),
     ))
 }

@@ -3,18 +3,24 @@
 use std::mem::MaybeUninit;
 use std::ptr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI32, AtomicI64, Ordering};
 
 use rustix::process::Signal;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1, SIGUSR2};
 use signal_hook::low_level::{emulate_default_handler, register, signal_name};
 
-/// Somebody wants the process to end: a second one of these ends it at once.
+/// Somebody wants the process to end: a second one of these ends it at once, if it is not the first one's echo.
 const REQUESTS: [i32; 2] = [SIGINT, SIGTERM];
 
 /// The terminal is gone, or a scheduler says that time is nearly up. The SIGTERM that it sends next is not a second
 /// request, which would cost the checkpoint.
 const WARNINGS: [i32; 3] = [SIGHUP, SIGUSR1, SIGUSR2];
+
+/// Programs such as `timeout` signal a process and then its group, so one request arrives twice. Nobody types faster.
+const ECHO_MILLISECONDS: i64 = 1000;
+
+/// When the first request came, in milliseconds; 0 for never.
+static REQUESTED: AtomicI64 = AtomicI64::new(0);
 
 /// The signal that came first; 0 for none.
 static FIRST: AtomicI32 = AtomicI32::new(0);
@@ -25,13 +31,14 @@ static FIRST: AtomicI32 = AtomicI32::new(0);
 /// a shell without job control begins every background command with it ignored.
 pub fn flag() -> Arc<AtomicBool> {
     let flag = Arc::new(AtomicBool::new(false));
-    let requested = Arc::new(AtomicBool::new(false));
     for signal in REQUESTS {
-        let (flag, requested) = (flag.clone(), requested.clone());
+        let flag = flag.clone();
         handle(signal, move || {
             note(signal, &flag);
+            let now = milliseconds();
             // In one step: two threads may handle two signals at the same time.
-            if requested.swap(true, Ordering::SeqCst) {
+            let first = REQUESTED.compare_exchange(0, now, Ordering::SeqCst, Ordering::SeqCst);
+            if first.is_err_and(|first| now - first > ECHO_MILLISECONDS) {
                 let _ = emulate_default_handler(signal);
             }
         });
@@ -71,6 +78,17 @@ fn handle(signal: i32, handler: impl Fn() + Sync + Send + 'static) {
     if let Err(error) = unsafe { register(signal, handler) } {
         tracing::warn!(%error, signal, "this signal will end the process without a checkpoint");
     }
+}
+
+/// Of a clock that nobody sets; at least 1.
+fn milliseconds() -> i64 {
+    let mut time = MaybeUninit::<libc::timespec>::zeroed();
+    // SAFETY: the call only writes into `time`, for which all zeros are a value too. A signal handler may make it.
+    let time = unsafe {
+        libc::clock_gettime(libc::CLOCK_MONOTONIC, time.as_mut_ptr());
+        time.assume_init()
+    };
+    (time.tv_sec * 1000 + time.tv_nsec / 1_000_000).max(1)
 }
 
 fn is_ignored(signal: i32) -> bool {

@@ -39,7 +39,8 @@ pub struct Documents {
 /// or lack the field.
 pub fn read_documents(config: &DataConfig) -> Result<Documents, CorpusError> {
     config.validate()?;
-    let (sources, notes) = Sources::find(config)?;
+    let (sources, mut notes) = Sources::find(config, Published::of)?;
+    notes.extend(sources.published.note());
     let mut documents = Vec::new();
     for source in &sources.sources {
         documents.extend(source.read(config, &|said, document| {
@@ -55,8 +56,13 @@ pub fn read_documents(config: &DataConfig) -> Result<Documents, CorpusError> {
 /// # Errors
 /// As [`read_documents`].
 pub(crate) fn read_held_out(config: &DataConfig, split: Split) -> Result<Documents, CorpusError> {
-    let (sources, notes) = Sources::find(config)?;
+    let (sources, mut notes) = Sources::find(config, Published::of_evaluation)?;
     let is_published = sources.published.has(split);
+    if is_published {
+        notes.push(format!(
+            "the {split} split is the files whose names say so; `data.splits = \"fractions\"` takes every document"
+        ));
+    }
     let mut documents = Vec::new();
     for source in &sources.sources {
         documents.extend(source.read(config, &|said, document| {
@@ -93,7 +99,11 @@ struct File {
 }
 
 impl<'a> Sources<'a> {
-    fn find(config: &'a DataConfig) -> Result<(Self, Vec<String>), CorpusError> {
+    /// `published` tells which splits files publish of which these are said by their names.
+    fn find(
+        config: &'a DataConfig,
+        published: fn(&[Option<Split>]) -> Published,
+    ) -> Result<(Self, Vec<String>), CorpusError> {
         let mut walk = Walk::default();
         let mut sources = Vec::new();
         for path in &config.paths {
@@ -107,13 +117,11 @@ impl<'a> Sources<'a> {
                     .collect();
                 hear_names(&mut files, walk.repetitions());
                 let said: Vec<Option<Split>> = files.iter().map(|file| file.said).collect();
-                Published::of(&said)
+                published(&said)
             }
             Splits::Fractions => Published::default(),
         };
-        let mut notes = walk.into_notes();
-        notes.extend(published.note());
-        Ok((Self { sources, published }, notes))
+        Ok((Self { sources, published }, walk.into_notes()))
     }
 }
 

@@ -33,6 +33,14 @@ impl Published {
         }
     }
 
+    /// The same for an evaluation, which trains on nothing.
+    pub fn of_evaluation(words: &[Option<Split>]) -> Self {
+        Self {
+            splits: words.iter().flatten().copied().collect(),
+            ignored: false,
+        }
+    }
+
     /// Whether some file says that it is this split.
     pub fn has(&self, split: Split) -> bool {
         self.splits.contains(&split)
@@ -57,7 +65,7 @@ impl Published {
 
     /// What the user is told, if the names matter at all.
     pub fn note(&self) -> Option<String> {
-        let escape = "`data.splits = \"fractions\"` deals all documents out by their names instead";
+        let escape = "`data.splits = \"fractions\"` ignores what files are called";
         if self.ignored {
             return Some(
                 "all file names say that they hold validation or test data; as nothing would be left to \

@@ -6,7 +6,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use corpus::{
-    Corpus, DataConfig, Progress, Split, TokenFile, prepare, prepare_evaluation, sha256_hex,
+    Corpus, DataConfig, Progress, Split, Splits, TokenFile, prepare, prepare_evaluation, sha256_hex,
 };
 use serde_json::json;
 
@@ -264,6 +264,23 @@ fn an_evaluation_reads_all_of_a_text_and_the_split_of_a_manifest() {
     let whole = prepare(&books, &silent).expect("prepares");
     assert_eq!(held_out.tokens.documents(), whole.valid.documents());
     assert_eq!(all_tokens(&held_out.tokens), all_tokens(&whole.valid));
+}
+
+#[test]
+fn an_evaluation_reads_the_files_that_are_called_its_split() {
+    for other in ["validation.txt", "train.txt", "more.txt"] {
+        let texts = folder(&[
+            ("texts/test.txt", &b"abc"[..]),
+            (&format!("texts/{other}"), b"defgh"),
+        ]);
+        let mut config = config(&texts.path().join("texts"), &texts.path().join("cache"));
+        let text = prepare_evaluation(&config, Split::Test, &silent).expect("prepares");
+        assert_eq!(text.tokens.num_tokens(), 3, "{other}");
+        assert!(text.notes[0].starts_with("the test split is the files"));
+        config.splits = Splits::Fractions;
+        let text = prepare_evaluation(&config, Split::Test, &silent).expect("prepares");
+        assert_eq!((text.tokens.num_tokens(), text.notes.len()), (8, 0));
+    }
 }
 
 /// The committed tokenizer, lower-casing first.

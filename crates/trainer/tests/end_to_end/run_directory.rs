@@ -181,7 +181,7 @@ fn the_loss_falls() {
 fn a_lock_that_is_held_for_a_moment_is_waited_for() {
     let workspace = Workspace::new();
     let run = workspace.train();
-    let lock = std::fs::File::open(run.path().join(".lock")).expect("lock");
+    let lock = fs::File::open(run.path().join(".lock")).expect("lock");
     lock.lock_shared().expect("free");
     let evaluating = workspace.background(&["eval", "runs/run"]);
     std::thread::sleep(std::time::Duration::from_millis(250));

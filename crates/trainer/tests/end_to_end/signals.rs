@@ -1,5 +1,7 @@
 //! Signals end a run so that it can go on later.
 
+use std::time::Duration;
+
 use crate::common::{
     Background, Finished, Run, SHORT, Split, Workspace, changed, signal, signal_stopped,
 };
@@ -269,13 +271,33 @@ fn a_signal_during_the_evaluation_stops_it_and_keeps_the_weights() {
 
 #[test]
 fn a_second_signal_ends_the_process_at_once() {
+    // A step of many seconds.
+    let changes = [
+        ("steps = 40", "steps = 5000"),
+        ("\nbatch_size = 4", "\nbatch_size = 20000"),
+    ];
+    let workspace = Workspace::changed(&changes);
+    let run = workspace.run("run");
+    let mut process = workspace.background(&["run.toml"]);
+    process.wait_until("its start", || {
+        run.path().join("run.json").exists() && run.status() == "running"
+    });
+    signal("INT", process.id());
+    std::thread::sleep(Duration::from_millis(1200));
+    signal("TERM", process.id());
+    let ended = process.finish();
+    assert_eq!(ended.signal, Some(15), "{ended:?}");
+    assert_eq!(run.status(), "running");
+}
+
+/// `timeout` signals the process, then its group.
+#[test]
+fn one_request_that_arrives_twice_does_not_cost_the_checkpoint() {
     let workspace = Workspace::changed(&[("steps = 40", "steps = 5000")]);
     let run = workspace.run("run");
     let mut process = workspace.background(&["run.toml"]);
     process.wait_until("a checkpoint", || run.step() >= 6);
     signal_stopped(&["INT", "TERM"], process.id());
-    let ended = process.finish();
-    // SIGINT is 2, SIGTERM 15: whichever came second.
-    assert!(matches!(ended.signal, Some(2 | 15)), "{ended:?}");
-    assert_eq!(run.status(), "running");
+    process.finish().exits(75);
+    assert_eq!(run.status(), "interrupted");
 }

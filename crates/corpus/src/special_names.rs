@@ -52,6 +52,11 @@ pub(crate) fn as_text(file: &Value, bos: &str) -> Option<AsText> {
         .map(str::to_owned);
     let unmarked: BTreeSet<String> = unmarked.collect();
     let spelt = spelt_pieces(&file["model"], &specials);
+    let names: Vec<String> = unmarked.union(&spelt).cloned().collect();
+    if names.is_empty() {
+        return None;
+    }
+    // A vocabulary may have tens of megabytes.
     let mut file = file.clone();
     let added = file.get_mut("added_tokens").and_then(Value::as_array_mut);
     for token in added.into_iter().flatten() {
@@ -66,8 +71,7 @@ pub(crate) fn as_text(file: &Value, bos: &str) -> Option<AsText> {
     if let Some(model) = file.get_mut("model") {
         rename_pieces(model, &spelt);
     }
-    let names: Vec<String> = unmarked.union(&spelt).cloned().collect();
-    (!names.is_empty()).then_some(AsText { file, names })
+    Some(AsText { file, names })
 }
 
 /// All names of special tokens, of the file and of the field.

@@ -3,7 +3,7 @@
 use decoder::{Activation, DecoderConfig, LayerKind, NormGain};
 use serde_json::{Map, Value, json};
 
-use crate::architecture::Family;
+use crate::architecture::{FULL, Family, SLIDING};
 use crate::error::InterchangeError;
 use crate::export_rope::{old_rope_keys, rope_parameters};
 
@@ -195,9 +195,6 @@ fn rotation(
     keys.insert("rope_parameters".into(), by_kind);
     Ok(keys)
 }
-
-const SLIDING: &str = "sliding_attention";
-const FULL: &str = "full_attention";
 
 fn common(family: Family, config: &DecoderConfig, context: &Context) -> Map<String, Value> {
     let (model_type, class) = match family {

@@ -26,6 +26,10 @@ pub(super) struct Walk {
     hidden: Vec<PathBuf>,
     /// The path of the config that is walked over.
     root: PathBuf,
+    /// What was found below it.
+    files: Vec<PathBuf>,
+    /// Links below it that are not followed yet.
+    links: Vec<PathBuf>,
 }
 
 /// A file or folder that was reached a second time.
@@ -60,20 +64,19 @@ impl Walk {
         wanted: &dyn Fn(&Path) -> bool,
     ) -> Result<Found, CorpusError> {
         let before = self.repeated.len();
-        let mut files = Vec::new();
         let metadata = fs::metadata(path).map_err(CorpusError::io("read", path))?;
         path.clone_into(&mut self.root);
         if self.is_new(path, &metadata) {
             if metadata.is_dir() {
-                let mut links = Vec::new();
-                self.enter(path, wanted, &mut files, &mut links)?;
-                while let Some(link) = links.pop() {
-                    self.follow(&link, wanted, &mut files, &mut links)?;
+                self.enter(path, wanted)?;
+                while let Some(link) = self.links.pop() {
+                    self.follow(&link, wanted)?;
                 }
             } else {
-                files.push(path.to_path_buf());
+                self.files.push(path.to_path_buf());
             }
         }
+        let mut files = std::mem::take(&mut self.files);
         files.sort();
         Ok(Found {
             files,
@@ -111,13 +114,7 @@ impl Walk {
         notes
     }
 
-    fn enter(
-        &mut self,
-        folder: &Path,
-        wanted: &dyn Fn(&Path) -> bool,
-        files: &mut Vec<PathBuf>,
-        links: &mut Vec<PathBuf>,
-    ) -> Result<(), CorpusError> {
+    fn enter(&mut self, folder: &Path, wanted: &dyn Fn(&Path) -> bool) -> Result<(), CorpusError> {
         let list = CorpusError::io("list", folder);
         let entries: std::io::Result<Vec<DirEntry>> =
             fs::read_dir(folder).and_then(Iterator::collect);
@@ -130,23 +127,17 @@ impl Walk {
                     self.hidden.push(path);
                 }
             } else if metadata.is_symlink() {
-                links.push(path);
+                self.links.push(path);
             } else {
-                self.take(&path, &metadata, wanted, files, links)?;
+                self.take(&path, &metadata, wanted)?;
             }
         }
         Ok(())
     }
 
-    fn follow(
-        &mut self,
-        link: &Path,
-        wanted: &dyn Fn(&Path) -> bool,
-        files: &mut Vec<PathBuf>,
-        links: &mut Vec<PathBuf>,
-    ) -> Result<(), CorpusError> {
+    fn follow(&mut self, link: &Path, wanted: &dyn Fn(&Path) -> bool) -> Result<(), CorpusError> {
         match fs::metadata(link) {
-            Ok(metadata) => self.take(link, &metadata, wanted, files, links),
+            Ok(metadata) => self.take(link, &metadata, wanted),
             // A link that leads nowhere is an error only where its file would have been read.
             Err(error) if wanted(link) => Err(CorpusError::io("read", link)(error)),
             Err(_) => Ok(()),
@@ -158,19 +149,17 @@ impl Walk {
         path: &Path,
         metadata: &Metadata,
         wanted: &dyn Fn(&Path) -> bool,
-        files: &mut Vec<PathBuf>,
-        links: &mut Vec<PathBuf>,
     ) -> Result<(), CorpusError> {
         if metadata.is_dir() {
             if self.is_new(path, metadata) {
-                self.enter(path, wanted, files, links)?;
+                self.enter(path, wanted)?;
             }
         } else if !wanted(path) {
             // Neither read nor remembered.
         } else if !metadata.is_file() {
             self.special.push(path.to_path_buf());
         } else if self.is_new(path, metadata) {
-            files.push(path.to_path_buf());
+            self.files.push(path.to_path_buf());
         }
         Ok(())
     }

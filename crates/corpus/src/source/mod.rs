@@ -39,15 +39,13 @@ pub struct Documents {
 /// or lack the field.
 pub fn read_documents(config: &DataConfig) -> Result<Documents, CorpusError> {
     config.validate()?;
-    let (sources, mut notes) = Sources::find(config, Published::of)?;
-    notes.extend(sources.published.note());
-    let mut documents = Vec::new();
-    for source in &sources.sources {
-        documents.extend(source.read(config, &|said, document| {
-            let (valid, test) = (config.valid_fraction, config.test_fraction);
-            sources.published.split(said, document, valid, test)
-        })?);
-    }
+    let (sources, mut notes) = Sources::find(config)?;
+    let published = Published::of(&sources.said());
+    notes.extend(published.note());
+    let (valid, test) = (config.valid_fraction, config.test_fraction);
+    let documents = sources.read(config, &|said, document| {
+        published.split(said, document, valid, test)
+    })?;
     Ok(Documents { documents, notes })
 }
 
@@ -56,32 +54,27 @@ pub fn read_documents(config: &DataConfig) -> Result<Documents, CorpusError> {
 /// # Errors
 /// As [`read_documents`].
 pub(crate) fn read_held_out(config: &DataConfig, split: Split) -> Result<Documents, CorpusError> {
-    let (sources, mut notes) = Sources::find(config, Published::of_evaluation)?;
-    let is_published = sources.published.has(split);
+    let (sources, mut notes) = Sources::find(config)?;
+    let is_published = sources.said().contains(&Some(split));
     if is_published {
         notes.push(format!(
             "the {split} split is the files whose names say so; `data.splits = \"fractions\"` takes every document"
         ));
     }
-    let mut documents = Vec::new();
-    for source in &sources.sources {
-        documents.extend(source.read(config, &|said, document| {
-            if is_published {
-                sources.published.split(said, document, 0.0, 0.0)
-            } else {
-                split
-            }
-        })?);
-    }
+    let mut documents = sources.read(config, &|said, _| match said {
+        _ if !is_published => split,
+        Some(said) => said,
+        None => Split::Train,
+    })?;
     documents.retain(|document| document.split == split);
     Ok(Documents { documents, notes })
 }
 
 /// Where the documents of a config are.
-struct Sources<'a> {
-    sources: Vec<Source<'a>>,
-    published: Published,
-}
+struct Sources<'a>(Vec<Source<'a>>);
+
+/// Tells the split of a document from what its file says and its name.
+type SplitOf<'a> = &'a dyn Fn(Option<Split>, &str) -> Split;
 
 /// Where the documents of one path are.
 struct Source<'a> {
@@ -99,29 +92,31 @@ struct File {
 }
 
 impl<'a> Sources<'a> {
-    /// `published` tells which splits files publish of which these are said by their names.
-    fn find(
-        config: &'a DataConfig,
-        published: fn(&[Option<Split>]) -> Published,
-    ) -> Result<(Self, Vec<String>), CorpusError> {
+    fn find(config: &'a DataConfig) -> Result<(Self, Vec<String>), CorpusError> {
         let mut walk = Walk::default();
         let mut sources = Vec::new();
         for path in &config.paths {
             sources.extend(Source::find(path, config.format, &mut walk)?);
         }
-        let published = match config.splits {
-            Splits::Names => {
-                let mut files: Vec<&mut File> = sources
-                    .iter_mut()
-                    .flat_map(|source| &mut source.files)
-                    .collect();
-                hear_names(&mut files, walk.repetitions());
-                let said: Vec<Option<Split>> = files.iter().map(|file| file.said).collect();
-                published(&said)
-            }
-            Splits::Fractions => Published::default(),
-        };
-        Ok((Self { sources, published }, walk.into_notes()))
+        if config.splits == Splits::Names {
+            let files = sources.iter_mut().flat_map(|source| &mut source.files);
+            hear_names(&mut files.collect::<Vec<_>>(), walk.repetitions());
+        }
+        Ok((Self(sources), walk.into_notes()))
+    }
+
+    /// What each file says.
+    fn said(&self) -> Vec<Option<Split>> {
+        let files = self.0.iter().flat_map(|source| &source.files);
+        files.map(|file| file.said).collect()
+    }
+
+    fn read(&self, config: &DataConfig, split: SplitOf) -> Result<Vec<Document>, CorpusError> {
+        let mut documents = Vec::new();
+        for source in &self.0 {
+            documents.extend(source.read(config, split)?);
+        }
+        Ok(documents)
     }
 }
 
@@ -164,12 +159,7 @@ impl<'a> Source<'a> {
         }))
     }
 
-    /// Its documents; `split` tells that of a document from what its file says and its name.
-    fn read(
-        &self,
-        config: &DataConfig,
-        split: &dyn Fn(Option<Split>, &str) -> Split,
-    ) -> Result<Vec<Document>, CorpusError> {
+    fn read(&self, config: &DataConfig, split: SplitOf) -> Result<Vec<Document>, CorpusError> {
         if self.format == Format::Manifest {
             return manifest::read(self.path);
         }

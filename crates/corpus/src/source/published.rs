@@ -33,14 +33,6 @@ impl Published {
         }
     }
 
-    /// The same for an evaluation, which trains on nothing.
-    pub fn of_evaluation(words: &[Option<Split>]) -> Self {
-        Self {
-            splits: words.iter().flatten().copied().collect(),
-            ignored: false,
-        }
-    }
-
     /// Whether some file says that it is this split.
     pub fn has(&self, split: Split) -> bool {
         self.splits.contains(&split)

@@ -15,7 +15,6 @@
 use std::fs::{self, File};
 use std::io::{BufWriter, Write};
 use std::ops::Range;
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use memmap2::Mmap;
@@ -129,16 +128,8 @@ impl TokenFile {
     ) -> Result<(), CorpusError> {
         let folder = path.parent().unwrap_or(Path::new("."));
         fs::create_dir_all(folder).map_err(CorpusError::io("create", folder))?;
-        // A temporary file is its owner's alone by default, and a cache is shared.
-        let temporary = tempfile::Builder::new()
-            .permissions(fs::Permissions::from_mode(0o666))
-            .tempfile_in(folder)
-            .map_err(CorpusError::io("create a temporary file in", folder))?;
-        write_file(temporary.as_file(), key, documents).map_err(CorpusError::io("write", path))?;
-        temporary
-            .persist(path)
-            .map_err(|e| CorpusError::io("rename to", path)(e.error))?;
-        Ok(())
+        whole_file::write(path, |file| write_file(file, key, documents))
+            .map_err(CorpusError::io("write", path))
     }
 
     /// The path it was opened from.
@@ -278,7 +269,7 @@ fn check(header: &Header, file_length: usize, tokens_at: usize) -> Result<(), St
 }
 
 fn write_file(
-    file: &File,
+    out: &mut BufWriter<&File>,
     key: &TokenFileKey<'_>,
     documents: &[TokenizedDocument<'_>],
 ) -> std::io::Result<()> {
@@ -302,7 +293,6 @@ fn write_file(
     let length = u32::try_from(json.len()).map_err(std::io::Error::other)?;
     let padding = (HEADER_AT + json.len()).next_multiple_of(8) - HEADER_AT - json.len();
 
-    let mut out = BufWriter::new(file);
     out.write_all(MAGIC)?;
     out.write_all(&FORMAT_VERSION.to_le_bytes())?;
     out.write_all(&length.to_le_bytes())?;
@@ -313,7 +303,7 @@ fn write_file(
         out.write_all(&little_endian(&document.tokens, bytes_per_token))?;
     }
     out.flush()?;
-    file.sync_all()
+    out.get_ref().sync_all()
 }
 
 fn spans(documents: &[TokenizedDocument<'_>]) -> Vec<DocumentSpan> {

@@ -81,7 +81,7 @@ impl GgufError {
 }
 
 /// A name out of a file that may be hostile, fit to print: no control characters, at most 64 characters.
-pub(crate) fn shortened(name: &str) -> String {
+pub fn shortened(name: &str) -> String {
     let mut printed: String = name.chars().take(64).flat_map(char::escape_debug).collect();
     if name.chars().nth(64).is_some() {
         printed.push('…');

@@ -24,7 +24,7 @@ mod tokenizer;
 mod tokenizer_keys;
 mod value;
 
-pub use error::GgufError;
+pub use error::{GgufError, shortened};
 pub use file::{GgufFile, Tensor};
 pub use ggml_type::GgmlType;
 pub use value::{Array, Value};

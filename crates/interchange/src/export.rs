@@ -15,7 +15,6 @@ use crate::error::InterchangeError;
 use crate::export_config::{Context, config_json, family};
 use crate::exported_tokenizer::ExportedTokenizer;
 use crate::names::place;
-use crate::whole_file;
 
 /// Of a safetensors file's numbers, in bytes.
 const ALIGNMENT: usize = 8;

@@ -1,5 +1,6 @@
 //! Keys of a `config.json` beside those that are read: which ones would change the numbers, and which mean nothing here.
 
+use gguf::shortened;
 use serde_json::{Map, Value};
 
 use crate::error::InterchangeError;
@@ -252,11 +253,6 @@ pub(crate) fn shown(value: &Value) -> String {
         Value::String(text) => format!("`{}`", shortened(text)),
         value => format!("`{}`", shortened(&value.to_string())),
     }
-}
-
-/// At most 64 characters, none of them a control character.
-pub(crate) fn shortened(text: &str) -> String {
-    text.chars().take(64).flat_map(char::escape_debug).collect()
 }
 
 #[cfg(test)]

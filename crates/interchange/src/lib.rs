@@ -31,7 +31,6 @@ mod rotation;
 mod safetensors_file;
 mod shards;
 mod tensor_source;
-mod whole_file;
 
 pub use architecture::{Architecture, Family};
 pub use config::{HuggingFaceConfig, LayerOverrides, Softcap};

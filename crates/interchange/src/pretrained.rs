@@ -12,7 +12,6 @@ use crate::architecture::Architecture;
 use crate::error::InterchangeError;
 use crate::folder::HuggingFaceFolder;
 use crate::gguf::GgufModel;
-use crate::whole_file;
 
 /// A model that others trained.
 pub enum PretrainedModel {

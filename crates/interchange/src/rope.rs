@@ -1,11 +1,11 @@
 //! Rotary parameters as Hugging Face writes them, as encodings of ours.
 
+use gguf::shortened;
 use positional::EncodingConfig;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use crate::error::InterchangeError;
-use crate::known_keys::shortened;
 
 /// `rope_parameters`, or the older `rope_scaling`.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]

@@ -37,7 +37,6 @@ mod tensorboard;
 mod theory;
 mod throughput;
 mod training;
-mod whole_file;
 
 use std::num::NonZeroUsize;
 use std::process::ExitCode;

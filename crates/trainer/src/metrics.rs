@@ -7,7 +7,6 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use crate::tensorboard::EventFile;
-use crate::whole_file;
 
 /// A line of `metrics.jsonl`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -93,7 +92,7 @@ impl MetricsFile {
             .filter(|(_, line)| line.step() <= step)
             .flat_map(|(text, _)| [text, "\n"])
             .collect();
-        whole_file::write(path, kept.as_bytes())?;
+        whole_file::write(path, |file| file.write_all(kept.as_bytes()))?;
         let file = OpenOptions::new().append(true).open(path)?;
         Ok(Self {
             path: path.to_owned(),

@@ -15,6 +15,7 @@
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -24,8 +25,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::checkpoint::Checkpoints;
 use crate::error::TrainerError;
+use crate::provenance;
 use crate::throughput::Throughput;
-use crate::{provenance, whole_file};
 
 /// How long a locked directory is waited for. Its lock is held for a moment by a sweep that looks whether a run is at
 /// work, and by a program that a run was about to start when it was killed.
@@ -269,6 +270,6 @@ impl RunDirectory {
 
     fn write(&self, name: &str, bytes: &[u8]) -> Result<(), TrainerError> {
         let path = self.path.join(name);
-        whole_file::write(&path, bytes).map_err(TrainerError::io(&path))
+        whole_file::write(&path, |file| file.write_all(bytes)).map_err(TrainerError::io(&path))
     }
 }

@@ -2,13 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::io::Write;
 use std::path::Path;
 
 use experiment::Sweep;
 use serde::{Deserialize, Serialize};
 
 use crate::error::TrainerError;
-use crate::whole_file;
 
 /// The content of `sweep.json`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -67,5 +67,5 @@ pub fn write(sweep: &Sweep, folder: &Path) -> Result<(), TrainerError> {
     let path = folder.join("sweep.json");
     let text = serde_json::to_string_pretty(&manifest)
         .map_err(|error| TrainerError::io(&path)(error.into()))?;
-    whole_file::write(&path, (text + "\n").as_bytes()).map_err(TrainerError::io(&path))
+    whole_file::write(&path, |file| writeln!(file, "{text}")).map_err(TrainerError::io(&path))
 }
